@@ -1,0 +1,1 @@
+"""Measurements of edgepose beside the official recipe: ``python -m benchmarks --bundles DIR``."""

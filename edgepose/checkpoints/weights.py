@@ -1,0 +1,115 @@
+"""The official weights: which files they are, where they lie on this machine, and how they get there."""
+
+import contextlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import platformdirs
+
+from edgepose.checkpoints.download import Progress, download
+from edgepose.checkpoints.files import git_blob_id, read_checkpoint_bytes
+from edgepose.network.variants import VARIANTS, Variant, get_variant
+from edgepose.runtime.errors import CheckpointError
+
+OFFICIAL_COMMIT = "78e4bd1913780dd565efe35db03a4aec75907e8c"
+OFFICIAL_URL = f"https://raw.githubusercontent.com/daniegr/EfficientPose/{OFFICIAL_COMMIT}/models/keras"
+WEIGHTS_VARIABLE = "EDGEPOSE_WEIGHTS"
+REFERENCE_VARIABLE = "EDGEPOSE_REFERENCE"
+
+_GIT_BLOB_IDS = {
+    "RT": "2a5c0e613054f76bcf82d84e5c17bd0504088c27",
+    "I": "9dbca7eee777314d3a24c8dd9be0071bd6c92fd6",
+    "II": "c1b3e207c0ac279e7cb20cf494686e180936a446",
+    "III": "7715b486793e6f7e10d049a4c4bd72390795f4a4",
+    "IV": "8ff5fff914aec894699522c84b7e9f29720edc57",
+    "RT_LITE": "02845a847aabe4894399625e7b8416368dc80cf7",
+    "I_LITE": "3bf4ccb8d57814c39c1d87054d9ccb3127b46aec",
+    "II_LITE": "e8bfe11f761525a4ccdc8ca262fc7799bd385f02",
+}
+
+
+class OfficialWeights(NamedTuple):
+    """One official Keras file. ``path`` is where its verified copy lies on this machine, or None."""
+
+    variant: str
+    file_name: str
+    git_blob_id: str
+    path: Path | None
+
+
+def weights_folder() -> Path:
+    """Where fetched weights are kept: ``EDGEPOSE_WEIGHTS``, else in the user's cache folder."""
+    override = os.environ.get(WEIGHTS_VARIABLE)
+    return (
+        Path(override).expanduser() if override else Path(platformdirs.user_cache_dir("edgepose")) / "weights"
+    )
+
+
+def list_official_weights() -> list[OfficialWeights]:
+    """All eight official files, in the order of the variants."""
+    return [
+        OfficialWeights(name, _file_name(variant), _GIT_BLOB_IDS[name], _find(variant))
+        for name, variant in VARIANTS.items()
+    ]
+
+
+def fetch_official_weights(
+    variant: Variant | str, progress: Progress | None = None, base_url: str = OFFICIAL_URL
+) -> Path:
+    """The verified official file of ``variant``, downloaded where it is not on this machine yet.
+
+    ``progress(done, total)`` is called with bytes as they come; ``total`` is None where the server does not
+    say it. Interrupted downloads continue. Raises :class:`CheckpointError` where the file cannot be had.
+    """
+    wanted = get_variant(variant) if isinstance(variant, str) else variant
+    found = _find(wanted)
+    if found is not None:
+        return found
+    destination = weights_folder() / _file_name(wanted)
+    url = f"{base_url}/{_file_name(wanted)}"
+    download(url, destination, _is_official(wanted), progress)
+    return destination
+
+
+def resolve_checkpoint(
+    spec: str | os.PathLike[str] | None, variant: Variant | str, progress: Progress | None = None
+) -> Path:
+    """The file that ``spec`` means: a path, or the official weights for None and ``official``.
+
+    Official weights are fetched where they are not on this machine yet. Raises :class:`CheckpointError` where
+    there is none.
+    """
+    if spec is None or spec == "official":
+        return fetch_official_weights(variant, progress)
+    path = Path(spec).expanduser()
+    if not path.exists():
+        raise CheckpointError(
+            f"there is no checkpoint {path}", "name a file, or 'official' for the published weights"
+        )
+    return path
+
+
+def _file_name(variant: Variant) -> str:
+    return f"EfficientPose{variant.name}.h5"
+
+
+def _find(variant: Variant) -> Path | None:
+    """A file on this machine that is the official one to the last bit."""
+    folders = [weights_folder()]
+    if reference := os.environ.get(REFERENCE_VARIABLE):
+        folders.append(Path(reference) / "weights")
+    is_official = _is_official(variant)
+    for folder in folders:
+        path = folder / _file_name(variant)
+        # A file that cannot be read counts as absent: fetching it anew is the way out.
+        with contextlib.suppress(CheckpointError):
+            if path.is_file() and is_official(read_checkpoint_bytes(path)):
+                return path
+    return None
+
+
+def _is_official(variant: Variant) -> Callable[[bytes], bool]:
+    expected = _GIT_BLOB_IDS[variant.name]
+    return lambda contents: git_blob_id(contents) == expected

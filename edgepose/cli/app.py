@@ -1,0 +1,71 @@
+"""The ``edgepose`` command: its commands, and how errors become messages and exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from edgepose.cli import bench, convert, doctor, evaluate, figure, inspect, run, targets, variants, weights
+from edgepose.cli.console import out, print_error
+from edgepose.runtime.errors import EXIT_FAILED, EdgeposeError
+from edgepose.version import __version__
+
+DEBUG_VARIABLE = "EDGEPOSE_DEBUG"
+EXIT_INTERRUPTED = 130
+
+app = typer.Typer(
+    name="edgepose",
+    help="From a trained EfficientPose checkpoint to one file that finds sixteen joints on an edge device.",
+    epilog="Exit codes: 0 done, 1 failed, 2 usage, 3 a gate did not hold, 130 interrupted.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (convert, run, inspect, evaluate, bench, variants, targets, doctor, figure):
+    app.command()(getattr(command, command.__name__.rsplit(".", 1)[1]))
+app.add_typer(weights.app, name="weights")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"edgepose {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(
+        False, "--version", help="Show the version and exit.", callback=_show_version, is_eager=True
+    ),
+) -> None:
+    """Options of the command as a whole; the docstring users read is the app's help."""
+
+
+def main() -> int:
+    """Run the command line; return its exit code."""
+    try:
+        app()
+    except SystemExit as done:
+        return done.code if isinstance(done.code, int) else EXIT_FAILED
+    except EdgeposeError as error:
+        print_error(error.message, error.hint)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print_error("interrupted", "nothing was left half-written")
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output left, as `| head` does.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
+    except Exception as error:
+        if os.environ.get(DEBUG_VARIABLE):
+            raise
+        print_error(
+            f"a fault in edgepose itself: {type(error).__name__}: {error}",
+            f"please report it with the output of the same command under {DEBUG_VARIABLE}=1",
+        )
+        return EXIT_FAILED
+    return 0

@@ -1,0 +1,98 @@
+"""``edgepose convert``: from a checkpoint to one bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from edgepose.cli.console import err, new_table, out, print_json, print_warning
+from edgepose.conversion.progress import StageReport
+
+STAGE_TITLES = {
+    "weights": "find the weights",
+    "export": "export to ONNX, compare with torch",
+    "simplify": "simplify the ONNX, compare with the source",
+    "lower": "lower to the engine, compare with ONNX Runtime",
+    "bundle": "write the bundle, check its joints",
+}
+
+
+class ConsoleProgress:
+    """Shows a spinner for the running stage and a line for each finished one."""
+
+    def __init__(self) -> None:
+        self._status = err.status("")
+
+    def __enter__(self) -> ConsoleProgress:
+        self._status.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._status.stop()
+
+    def begin(self, stage: str) -> None:
+        """Name the stage beside the spinner."""
+        self._status.update(STAGE_TITLES[stage])
+
+    def end(self, report: StageReport) -> None:
+        """Print the finished stage."""
+        time = "cached" if report.cached else f"{report.seconds:.1f} s"
+        err.print(f"[green]✓[/] {STAGE_TITLES[report.name]} [dim]({time})[/]")
+
+    def warn(self, message: str) -> None:
+        """Print the warning above the spinner."""
+        print_warning(message)
+
+
+def convert(
+    variant: str = typer.Option(..., "--variant", help="RT, I, II, III, IV, RT_LITE, I_LITE or II_LITE."),
+    target: str = typer.Option(..., "--target", help="The device; 'edgepose targets' lists them."),
+    precision: str = typer.Option("auto", "--precision", help="auto, fp32, fp16 or int8."),
+    checkpoint: str | None = typer.Option(
+        None, "--checkpoint", help="A .h5, .pt, .safetensors or official PyTorch file; 'official' is the default."
+    ),
+    onnx: Path | None = typer.Option(None, "--onnx", help="Start from an ONNX file of the same family instead."),
+    calibration: str | None = typer.Option(None, "--calibration", help="Calibration set, for int8."),
+    engine: str | None = typer.Option(None, "--engine", help="tflite or onnx, where the target runs both."),
+    output: Path | None = typer.Option(None, "--output", "-o", help="The bundle to write."),
+    as_json: bool = typer.Option(False, "--json", help="Print the result as JSON."),
+) -> None:
+    """Convert a trained checkpoint to one file for a device."""
+    from edgepose.conversion.pipeline import ConversionRequest, convert
+
+    request = ConversionRequest(variant, target, precision, checkpoint, onnx, calibration, engine, output)
+    with ConsoleProgress() as progress:
+        result = convert(request, progress)
+    if as_json:
+        print_json(result.to_dict())
+        return
+    _print_result(result)
+
+
+def _print_result(result: Any) -> None:
+    manifest = result.manifest
+    table = new_table("stage", "result", "time", right=("time",))
+    for stage in result.stages:
+        table.add_row(stage.name, stage.note, "cached" if stage.cached else f"{stage.seconds:.1f} s")
+    out.print()
+    out.print(table)
+    out.print()
+    engine = manifest["engine"]
+    size = "{} x {}".format(*_sides(engine["input"]))
+    out.print(
+        f"[bold]{manifest['name']}[/]: EfficientPose {manifest['variant']}, {size}, {manifest['precision']}, "
+        f"{engine['format']} engine of {manifest['measured']['engine_bytes'] / 1e6:.2f} MB, "
+        f"{engine['macs'] / 1e9:.2f} G multiply-adds",
+        soft_wrap=True,
+    )
+    out.print(f"[bold green]{result.path}[/], {result.bytes / 1e6:.2f} MB", soft_wrap=True)
+    out.print()
+    out.print(f"Try it here:        edgepose run {result.path} PHOTO.jpg --overlay pose.png", soft_wrap=True)
+    out.print(f"On the device:      python3 {result.path.name} run PHOTO.jpg --overlay pose.png", soft_wrap=True)
+
+
+def _sides(tensor: dict[str, Any]) -> tuple[int, int]:
+    shape = tensor["shape"]
+    return (shape[1], shape[2]) if tensor["layout"] == "NHWC" else (shape[2], shape[3])

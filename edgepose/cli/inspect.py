@@ -1,0 +1,68 @@
+"""``edgepose inspect``: what a bundle is, where it came from, and what was measured when it was made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from edgepose.cli.console import new_table, out, print_json
+
+
+def inspect(
+    file: Path = typer.Argument(..., help="The bundle."),
+    as_json: bool = typer.Option(False, "--json", help="Print the whole manifest as JSON."),
+) -> None:
+    """Verify a bundle and show what it says about itself."""
+    from edgepose.runtime.bundle import Bundle
+
+    bundle = Bundle.open(file)
+    manifest = bundle.manifest
+    if as_json:
+        print_json({**manifest.document, "manifest_sha256": bundle.sha256})
+        return
+    engine = manifest.engine
+    table = new_table("", "")
+    table.show_header = False
+    provenance = manifest.provenance
+    rows = [
+        ("bundle", f"{manifest.name}, every member matches its SHA-256"),
+        ("network", f"EfficientPose {manifest.variant}, {engine.macs / 1e9:.2f} G multiply-adds"),
+        ("target", f"{manifest.target}, {manifest.precision}"),
+        ("engine", f"{engine.format}, {manifest.members[engine.member].bytes / 1e6:.2f} MB"),
+        ("input", _tensor(engine.input)),
+        ("output", _tensor(engine.output)),
+        ("decoder", f"{manifest.decoder.default}, upsampling x{manifest.decoder.upsampling} in the decoder"),
+        ("written by", f"edgepose {manifest.edgepose}"),
+    ]
+    for label, key in (("source", "source"), ("onnx", "onnx"), ("simplified", "simplified_onnx"), ("engine", "engine")):
+        entry = provenance.get(key)
+        if isinstance(entry, dict):
+            kind = f"{entry['kind']}, " if "kind" in entry else ""
+            rows.append((f"{label} digest", f"{kind}sha256 {entry.get('sha256')}"))
+    tools = provenance.get("tools")
+    if isinstance(tools, dict):
+        rows.append(("tools", ", ".join(f"{name} {version}" for name, version in sorted(tools.items()))))
+    for label, value in rows:
+        table.add_row(f"[bold]{label}[/]", value)
+    out.print(table)
+    gates = manifest.measured.get("gates")
+    if isinstance(gates, dict) and gates:
+        out.print()
+        out.print(_gates(gates))
+
+
+def _tensor(spec: Any) -> str:
+    sides = " x ".join(str(side) for side in spec.shape)
+    return f"{spec.name}, {sides} {spec.layout}, {spec.dtype}"
+
+
+def _gates(gates: dict[str, Any]) -> Any:
+    numbers = ("largest difference", "allowed", "crops")
+    table = new_table("gate, measured at conversion", *numbers, right=numbers)
+    for name, gate in gates.items():
+        table.add_row(
+            name.replace("_", " "), f"{gate['max_abs']:.1e}", f"{gate['tolerance']:.0e}", str(gate["samples"])
+        )
+    return table

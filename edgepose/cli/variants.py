@@ -1,0 +1,54 @@
+"""``edgepose variants``: the family, and our figures beside the paper's."""
+
+from __future__ import annotations
+
+import typer
+
+from edgepose.cli.console import new_table, out, print_json
+
+
+def variants(as_json: bool = typer.Option(False, "--json", help="Print as JSON.")) -> None:
+    """List the variants with our parameters and FLOPs beside the published ones."""
+    from edgepose.network.complexity import complexity
+    from edgepose.network.variants import VARIANTS
+
+    rows = []
+    for variant in VARIANTS.values():
+        ours = complexity(variant)
+        rows.append(
+            {
+                "variant": variant.name,
+                "resolution": variant.resolution,
+                "parameters": ours.parameters,
+                "flops": ours.flops,
+                "published": {
+                    "parameters_millions": variant.published.parameters,
+                    "gflops": variant.published.flops,
+                    "pckh50": variant.published.pckh50,
+                    "pckh10": variant.published.pckh10,
+                    "source": variant.published.source,
+                },
+            }
+        )
+    if as_json:
+        print_json(rows)
+        return
+    numbers = ("input", "parameters", "published", "GFLOPs", "published ", "PCKh@50", "@10")
+    table = new_table("variant", *numbers, right=numbers)
+    for row in rows:
+        published = row["published"]
+        table.add_row(
+            row["variant"],
+            f"{row['resolution']} px",
+            f"{row['parameters']:,}",
+            f"{published['parameters_millions']:.2f} M",
+            f"{row['flops'] / 1e9:.2f}",
+            f"{published['gflops']:.2f}",
+            f"{published['pckh50']:.1f}",
+            f"{published['pckh10']:.1f}",
+        )
+    out.print(table)
+    out.print(
+        "\n[dim]Parameters and FLOPs counted as the paper counts them; PCKh as published, on MPII validation.\n"
+        "Groos et al. 2021, Table 3; Lite variants: README of the official project.[/]"
+    )

@@ -1,0 +1,57 @@
+"""Simplified ONNX to a TFLite flatbuffer: NHWC without transposes, inline constants, low operator versions.
+
+A small closed table instead of a general converter: EfficientPose is made of about ten operators, so every
+one has a rule of its own and its own test, and an operator that is not in the table is an error that names
+it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from edgepose.conversion.lower_onnx_to_tflite.lowering import Lowering
+from edgepose.conversion.lower_onnx_to_tflite.rules import RULES
+from edgepose.conversion.onnx_graph import OnnxGraph
+from edgepose.runtime.errors import ConversionError
+
+WEIGHTS = ("float32", "float16")
+
+
+class TfliteModel(NamedTuple):
+    """A TFLite file, the NHWC shapes of its float32 input and output, and how many operators of each kind."""
+
+    data: bytes
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+    operators: dict[str, int]
+
+
+def lower_onnx_to_tflite(onnx: bytes, weights: str = "float32") -> TfliteModel:
+    """Lower a simplified ONNX graph (NCHW, one float32 input and output) to TFLite (NHWC, float32 likewise).
+
+    ``weights`` is ``"float32"``, or ``"float16"`` to store filters at half the size behind DEQUANTIZE
+    operators (the arithmetic stays float32). Tensors keep the names of their ONNX values. Raises
+    :class:`ConversionError` naming the first operator that has no rule, or that its rule cannot lower.
+    """
+    if weights not in WEIGHTS:
+        raise ValueError(f"weights is {weights!r}, not one of {WEIGHTS}")
+    graph = OnnxGraph.from_bytes(onnx)
+    if len(graph.inputs) != 1 or len(graph.outputs) != 1:
+        raise ConversionError(
+            f"the ONNX graph has {len(graph.inputs)} inputs and {len(graph.outputs)} outputs, not one of each"
+        )
+    for node in graph.nodes:
+        if node.operator not in RULES:
+            raise ConversionError(
+                f"{node.describe()} cannot be lowered to TFLite: {node.operator} is not supported",
+                f"supported are {', '.join(RULES)}",
+            )
+    lowering = Lowering(graph, weights)
+    source = lowering.add_input(graph.inputs[0])
+    for node in graph.nodes:
+        RULES[node.operator](lowering, node)
+    result = lowering.tensor(graph.outputs[0], graph.nodes[-1])
+    data = lowering.writer.to_bytes([source], [result])
+    return TfliteModel(
+        data, lowering.writer.shape(source), lowering.writer.shape(result), lowering.writer.operator_counts()
+    )

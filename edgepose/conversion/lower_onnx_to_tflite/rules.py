@@ -1,0 +1,216 @@
+"""One function an ONNX operator: how it becomes TFLite. :data:`RULES` is the table of all that are supported.
+
+Adding an operator is adding a function, a row here, and a test beside the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from edgepose.conversion.lower_onnx_to_tflite.lowering import Lowering, Operator, refuse
+from edgepose.conversion.lower_onnx_to_tflite.padding import (
+    Pads,
+    explicit_pads,
+    is_same_padding,
+    transposed_padding,
+)
+from edgepose.conversion.onnx_graph import Node, Shape
+
+Activation = schema.ActivationFunctionType
+Padding = schema.Padding
+
+_ACTIVATIONS = {
+    (0.0, 6.0): (Activation.RELU6, Operator.RELU6),
+    (0.0, np.inf): (Activation.RELU, Operator.RELU),
+    (-1.0, 1.0): (Activation.RELU_N1_TO_1, Operator.RELU_N1_TO_1),
+}
+
+
+def lower_conv(lowering: Lowering, node: Node) -> None:
+    """Conv: CONV_2D, or DEPTHWISE_CONV_2D where every group has one input channel."""
+    weights = lowering.parameter(node.inputs[1], node)  # [out, in / group, kh, kw]
+    if weights.ndim != 4:
+        refuse(node, f"its weights have the shape {list(weights.shape)}, not that of a 2-D convolution")
+    channels = lowering.nhwc(node.inputs[0], node)[3]
+    group = node.attributes.get("group", 1)
+    depthwise = group == channels and group > 1
+    if group != 1 and not depthwise:
+        refuse(node, f"it has {group} groups for {channels} channels; 1 or one a channel are supported")
+    options: Any = schema.DepthwiseConv2DOptionsT() if depthwise else schema.Conv2DOptionsT()
+    options.strideH, options.strideW = node.attributes.get("strides", (1, 1))
+    options.dilationHFactor, options.dilationWFactor = dilations = node.attributes.get("dilations", (1, 1))
+    image, options.padding = _padded(lowering, node, weights.shape[2:])
+    # OHWI for a full convolution; 1HWC with output channel c * multiplier + m for a depthwise one.
+    filters = weights.transpose(1, 2, 3, 0) if depthwise else weights.transpose(0, 2, 3, 1)
+    inputs = [image, lowering.weights(node.inputs[1], filters), _bias(lowering, node, weights.shape[0])]
+    if depthwise:
+        options.depthMultiplier = weights.shape[0] // channels
+        version = 2 if tuple(dilations) != (1, 1) else None  # dilated depthwise kernels came with version 2
+        lowering.emit(node, Operator.DEPTHWISE_CONV_2D, inputs, options, version)
+    else:
+        lowering.emit(node, Operator.CONV_2D, inputs, options)
+
+
+def lower_conv_transpose(lowering: Lowering, node: Node) -> None:
+    """ConvTranspose: TRANSPOSE_CONV; a channel-wise one becomes the dense kernel that it equals."""
+    weights = lowering.parameter(node.inputs[1], node)  # [in, out / group, kh, kw]
+    group = node.attributes.get("group", 1)
+    if weights.ndim != 4 or set(node.attributes.get("dilations", (1,))) != {1}:
+        refuse(node, "only undilated 2-D transposed convolutions are supported")
+    if group == weights.shape[0] and weights.shape[1] == 1:
+        weights = weights.transpose(1, 0, 2, 3) * np.eye(group, dtype=weights.dtype)[:, :, None, None]
+    elif group != 1:
+        refuse(node, f"it has {group} groups; 1 or one a channel are supported")
+    options = schema.TransposeConvOptionsT()
+    strides = node.attributes.get("strides", (1, 1))
+    options.strideH, options.strideW = strides
+    shape = lowering.nhwc(node.output, node)
+    input_size = lowering.nhwc(node.inputs[0], node)[1:3]
+    pads = node.attributes.get("pads", (0, 0, 0, 0))
+    padding = transposed_padding(pads, input_size, shape[1:3], weights.shape[2:], strides)
+    if padding is None or node.attributes.get("auto_pad", b"NOTSET") != b"NOTSET":
+        refuse(node, f"its padding {list(pads)} is neither TFLite's SAME nor VALID")
+    options.padding = padding
+    inputs = [
+        lowering.integers(f"{node.output}_shape", shape),
+        lowering.weights(node.inputs[1], weights.transpose(1, 2, 3, 0)),  # OHWI
+        lowering.tensor(node.inputs[0], node),
+    ]
+    bias = (
+        lowering.parameter(node.inputs[2], node) if len(node.inputs) > 2 and node.inputs[2] else np.zeros(1)
+    )
+    if bias.any():  # a bias came with version 3
+        lowering.emit(
+            node, Operator.TRANSPOSE_CONV, [*inputs, lowering.weights(node.inputs[2], bias)], options, 3
+        )
+    else:
+        lowering.emit(node, Operator.TRANSPOSE_CONV, inputs, options)
+
+
+def lower_average_pool(lowering: Lowering, node: Node) -> None:
+    """AveragePool: AVERAGE_POOL_2D, which leaves padding out of its averages."""
+    kernel = node.attributes["kernel_shape"]
+    if len(kernel) != 2 or set(node.attributes.get("dilations", (1,))) != {1}:
+        refuse(node, "only undilated 2-D pooling is supported")
+    options = schema.Pool2DOptionsT()
+    options.strideH, options.strideW = node.attributes.get("strides", (1, 1))
+    options.filterHeight, options.filterWidth = kernel
+    # Zeros that count are padding of their own; others must fit one of TFLite's schemes.
+    counted = bool(node.attributes.get("count_include_pad", 0))
+    image, options.padding = _padded(lowering, node, kernel, with_zeros=counted, with_same=not counted)
+    lowering.emit(node, Operator.AVERAGE_POOL_2D, [image], options)
+
+
+def lower_global_mean(lowering: Lowering, node: Node) -> None:
+    """ReduceMean over height and width, and GlobalAveragePool: MEAN."""
+    axes = node.attributes.get("axes", (2, 3)) if node.operator == "ReduceMean" else (2, 3)
+    if sorted(axis % 4 for axis in axes) != [2, 3] or not node.attributes.get("keepdims", 1):
+        refuse(
+            node,
+            f"it averages over the axes {list(axes)}; only height and width, kept as 1 x 1, are supported",
+        )
+    options = schema.ReducerOptionsT()
+    options.keepDims = True
+    inputs = [lowering.tensor(node.inputs[0], node), lowering.integers(f"{node.output}_axes", (1, 2))]
+    lowering.emit(node, Operator.MEAN, inputs, options)
+
+
+def lower_add(lowering: Lowering, node: Node) -> None:
+    """Add: ADD."""
+    inputs = [lowering.tensor(name, node) for name in node.inputs]
+    lowering.emit(node, Operator.ADD, inputs, schema.AddOptionsT())
+
+
+def lower_mul(lowering: Lowering, node: Node) -> None:
+    """Mul: MUL."""
+    inputs = [lowering.tensor(name, node) for name in node.inputs]
+    lowering.emit(node, Operator.MUL, inputs, schema.MulOptionsT())
+
+
+def lower_concat(lowering: Lowering, node: Node) -> None:
+    """Concat of channels: CONCATENATION."""
+    if node.attributes["axis"] % 4 != 1:
+        refuse(node, f"it joins along axis {node.attributes['axis']}; only channels (axis 1) are supported")
+    options = schema.ConcatenationOptionsT()
+    options.axis = 3
+    lowering.emit(
+        node, Operator.CONCATENATION, [lowering.tensor(name, node) for name in node.inputs], options
+    )
+
+
+def lower_sigmoid(lowering: Lowering, node: Node) -> None:
+    """Sigmoid: LOGISTIC."""
+    lowering.emit(node, Operator.LOGISTIC, [lowering.tensor(node.inputs[0], node)])
+
+
+def lower_clip(lowering: Lowering, node: Node) -> None:
+    """Relu and Clip: an activation fused into the operator before, or RELU, RELU6, RELU_N1_TO_1."""
+    low, high = (0.0, np.inf) if node.operator == "Relu" else _clip_range(lowering, node)
+    if (low, high) not in _ACTIVATIONS:
+        refuse(node, f"it clips to [{low:g}, {high:g}]; [0, 6], [0, inf] and [-1, 1] are supported")
+    activation, operator = _ACTIVATIONS[low, high]
+    if not lowering.fuse_activation(node, activation):
+        lowering.emit(node, operator, [lowering.tensor(node.inputs[0], node)])
+
+
+RULES: dict[str, Callable[[Lowering, Node], None]] = {
+    "Add": lower_add,
+    "AveragePool": lower_average_pool,
+    "Clip": lower_clip,
+    "Concat": lower_concat,
+    "Conv": lower_conv,
+    "ConvTranspose": lower_conv_transpose,
+    "GlobalAveragePool": lower_global_mean,
+    "Mul": lower_mul,
+    "ReduceMean": lower_global_mean,
+    "Relu": lower_clip,
+    "Sigmoid": lower_sigmoid,
+}
+
+
+def _bias(lowering: Lowering, node: Node, channels: int) -> int:
+    if len(node.inputs) > 2 and node.inputs[2]:
+        return lowering.weights(node.inputs[2], lowering.parameter(node.inputs[2], node))
+    return lowering.weights(f"{node.output}_bias", np.zeros(channels))
+
+
+def _padded(
+    lowering: Lowering, node: Node, kernel: tuple[int, ...], with_zeros: bool = True, with_same: bool = True
+) -> tuple[int, int]:
+    """The tensor to slide over and the TFLite padding scheme; a PAD adds zeros where no scheme fits."""
+    image = lowering.tensor(node.inputs[0], node)
+    shape = lowering.nhwc(node.inputs[0], node)
+    if node.attributes.get("ceil_mode", 0):
+        refuse(node, "it rounds its output size up")
+    strides = node.attributes.get("strides", (1, 1))
+    dilations = node.attributes.get("dilations", (1, 1))
+    pads = explicit_pads(node, shape[1:3], kernel, strides, dilations)
+    if not any(pads):
+        return image, Padding.VALID
+    if with_same and is_same_padding(pads, shape[1:3], kernel, strides, dilations):
+        return image, Padding.SAME
+    if not with_zeros:
+        refuse(node, f"its padding {list(pads)} is neither TFLite's SAME nor VALID")
+    return _pad(lowering, node, image, pads, shape), Padding.VALID
+
+
+def _pad(lowering: Lowering, node: Node, image: int, pads: Pads, shape: Shape) -> int:
+    top, left, bottom, right = pads
+    batch, height, width, channels = shape
+    amounts = lowering.integers(
+        f"{node.output}_paddings", np.array([[0, 0], [top, bottom], [left, right], [0, 0]])
+    )
+    padded = (batch, top + height + bottom, left + width + right, channels)
+    return lowering.emit_between(node, "padded", padded, Operator.PAD, [image, amounts], schema.PadOptionsT())
+
+
+def _clip_range(lowering: Lowering, node: Node) -> tuple[float, float]:
+    bounds = []
+    for index, default in ((1, -np.inf), (2, np.inf)):
+        given = len(node.inputs) > index and node.inputs[index]
+        bounds.append(float(lowering.parameter(node.inputs[index], node).reshape(())) if given else default)
+    return bounds[0], bounds[1]

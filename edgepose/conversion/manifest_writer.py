@@ -1,0 +1,78 @@
+"""Write the manifest of a bundle from what the pipeline knows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edgepose.network.variants import HEATMAP_STRIDE, Variant
+from edgepose.runtime.joints import JOINTS
+from edgepose.runtime.manifest import SCHEMA
+from edgepose.version import __version__
+
+# The engine formats of this half: archive member and tensor layout.
+ENGINE_MEMBERS = {"tflite": "engine.tflite", "onnx": "engine.onnx"}
+LAYOUTS = {"tflite": "NHWC", "onnx": "NCHW"}
+# Names that every engine's tensors carry.
+INPUT_NAME = "image"
+OUTPUT_NAME = "heatmaps"
+# The still-image decoder of the official project smooths the full map with this sigma, in pixels.
+OFFICIAL_SIGMA = 1.0
+
+
+def manifest_document(
+    *,
+    name: str,
+    variant: Variant,
+    target: str,
+    precision: str,
+    engine_format: str,
+    upsampling: int,
+    macs: int,
+    provenance: dict[str, Any],
+    measured: dict[str, Any],
+) -> dict[str, Any]:
+    """A manifest document without its ``members`` table. ``upsampling`` is what the decoder has left to do."""
+    side = variant.resolution
+    cells = side // HEATMAP_STRIDE if upsampling > 1 else side
+    layout = LAYOUTS[engine_format]
+    return {
+        "schema": SCHEMA,
+        "edgepose": __version__,
+        "name": name,
+        "variant": variant.name,
+        "target": target,
+        "precision": precision,
+        "engine": {
+            "format": engine_format,
+            "member": ENGINE_MEMBERS[engine_format],
+            "input": _float_tensor(INPUT_NAME, 3, side, layout),
+            "output": _float_tensor(OUTPUT_NAME, len(JOINTS), cells, layout),
+            "macs": macs,
+        },
+        "preprocessing": {
+            "mode": "letterbox",
+            "channels": "RGB",
+            "scale": list(variant.normalisation.scale),
+            "offset": list(variant.normalisation.offset),
+        },
+        "decoder": {
+            "upsampling": upsampling,
+            "sigma": OFFICIAL_SIGMA,
+            "default": "official",
+            "joints": list(JOINTS),
+        },
+        "provenance": provenance,
+        "measured": measured,
+    }
+
+
+def _float_tensor(name: str, channels: int, side: int, layout: str) -> dict[str, Any]:
+    shape = [1, side, side, channels] if layout == "NHWC" else [1, channels, side, side]
+    return {
+        "name": name,
+        "shape": shape,
+        "layout": layout,
+        "dtype": "float32",
+        "scale": None,
+        "zero_point": None,
+    }

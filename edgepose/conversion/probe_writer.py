@@ -1,0 +1,80 @@
+"""The figures that every conversion is gated on, and the probe that a bundle carries to its device.
+
+Both come from the shipped demo set, so that a conversion needs no photographs and the same inputs give the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import cv2
+import numpy as np
+
+from edgepose.conversion.manifest_writer import ENGINE_MEMBERS, manifest_document
+from edgepose.figures.demo import demo_set
+from edgepose.network.variants import Variant
+from edgepose.runtime.bundle import Bundle
+from edgepose.runtime.estimator import PoseEstimator
+from edgepose.runtime.manifest import Manifest
+from edgepose.runtime.preprocess import Preprocessor
+
+GATE_CROPS = 8
+PROBE_CROPS = 4
+REFERENCE_TARGET = "host"
+
+
+def gate_images(variant: Variant) -> np.ndarray:
+    """The demo figures as network input: float32 [8, 3, S, S], normalised for ``variant``."""
+    preprocessor = Preprocessor(reference_manifest(variant, b"", upsampling=8))
+    return np.concatenate([preprocessor.prepare(figure.image)[0].copy() for figure in demo_set(GATE_CROPS)])
+
+
+def probe_members(variant: Variant, onnx: bytes, upsampling: int) -> dict[str, bytes]:
+    """Archive members of the probe: PNG crops and ``probe/poses.json`` with the float reference's joints on them.
+
+    The reference is ``onnx``, the gated float model, run by ONNX Runtime and decoded by the still-image decoder.
+    """
+    manifest = reference_manifest(variant, onnx, upsampling)
+    bundle = Bundle("<float reference>", manifest, "", {manifest.engine.member: onnx})
+    members: dict[str, bytes] = {}
+    crops: list[dict[str, Any]] = []
+    with PoseEstimator(bundle, threads=1) as estimator:
+        for index, figure in enumerate(demo_set(PROBE_CROPS)):
+            name = f"probe/{index:02d}.png"
+            members[name] = cv2.imencode(".png", figure.image)[1].tobytes()
+            pose = estimator(figure.image)
+            crops.append(
+                {
+                    "member": name,
+                    "keypoints": _rounded(pose.keypoints, 3),
+                    "scores": _rounded(pose.scores, 4),
+                    "truth": _rounded(figure.keypoints, 3),
+                    "head": round(float(figure.head_length), 3),
+                }
+            )
+    document = {"decoder": manifest.decoder.default, "crops": crops}
+    members["probe/poses.json"] = (json.dumps(document, indent=1, sort_keys=True) + "\n").encode("ascii")
+    return members
+
+
+def reference_manifest(variant: Variant, onnx: bytes, upsampling: int) -> Manifest:
+    """The manifest of the float ONNX model as an engine of its own."""
+    document = manifest_document(
+        name="float-reference",
+        variant=variant,
+        target=REFERENCE_TARGET,
+        precision="fp32",
+        engine_format="onnx",
+        upsampling=upsampling,
+        macs=0,
+        provenance={},
+        measured={},
+    )
+    member = {"bytes": len(onnx), "sha256": hashlib.sha256(onnx).hexdigest()}
+    return Manifest({**document, "members": {ENGINE_MEMBERS["onnx"]: member}})
+
+
+def _rounded(values: np.ndarray, digits: int) -> list[Any]:
+    return np.round(values.astype(float), digits).tolist()

@@ -1,0 +1,153 @@
+"""What this machine can run and convert, what is missing, and the command that mends it."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import platform
+import shutil
+import sys
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from edgepose.conversion.cache import cache_folder
+from edgepose.targets import Target, all_targets
+
+DEVICE_MODEL_FILE = Path("/proc/device-tree/model")
+LEAST_FREE_BYTES = 500_000_000
+
+# Distribution, module, what it is for.
+DEVICE_LIBRARIES = (
+    ("numpy", "numpy", "arrays"),
+    ("opencv-python-headless", "cv2", "images and video"),
+)
+ENGINE_LIBRARIES = (
+    ("ai-edge-litert", "ai_edge_litert.interpreter", "LiteRT, runs .tflite engines"),
+    ("tflite-runtime", "tflite_runtime.interpreter", "the older TFLite runtime, runs .tflite engines"),
+    ("onnxruntime", "onnxruntime", "ONNX Runtime, runs .onnx engines; the reference of every gate"),
+)
+CONVERT_LIBRARIES = (
+    ("torch", "torch", "the network and its ONNX export"),
+    ("onnx", "onnx", "the interchange format"),
+    ("onnxscript", "onnxscript", "torch's exporter"),
+    ("onnxsim", "onnxsim", "simplifies the ONNX"),
+    ("h5py", "h5py", "reads official Keras weights"),
+    ("safetensors", "safetensors", "reads our own weights"),
+)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at: ``status`` is ``ok``, ``missing`` or ``note``; ``mend`` is a command, where one helps."""
+
+    area: str
+    name: str
+    status: str
+    detail: str
+    mend: str | None = None
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """All findings, and what follows: whether bundles run here and whether checkpoints convert here."""
+
+    findings: tuple[Finding, ...]
+    runs: bool
+    converts: bool
+
+
+def diagnose() -> Diagnosis:
+    """Look at this machine. Imports what it reports on, so that a library that is installed but broken shows."""
+    machine = [_python(), _device(), _disk()]
+    device = [_library("device half", *entry, mend="pip install edgepose") for entry in DEVICE_LIBRARIES]
+    engines = [_library("engine", *entry, mend=f"pip install {entry[0]}") for entry in ENGINE_LIBRARIES]
+    convert = [_library("convert", *entry, mend="pip install 'edgepose[convert]'") for entry in CONVERT_LIBRARIES]
+    runs = _all_ok(device) and any(finding.status == "ok" for finding in engines)
+    if any(finding.status == "ok" for finding in engines[:2]):
+        # One of the two TFLite runtimes is enough.
+        engines = [_as_note(finding) if finding.status == "missing" else finding for finding in engines]
+    return Diagnosis(
+        findings=(*machine, *device, *engines, *convert, *_weights(), _cache()),
+        runs=runs,
+        converts=runs and _all_ok(convert) and importlib.util.find_spec("onnxruntime") is not None,
+    )
+
+
+def detect_target(model: str) -> Target | None:
+    """The target whose ``detect`` texts the device-tree model name starts with, or None."""
+    for target in all_targets().values():
+        if any(model.startswith(text) for text in target.detect):
+            return target
+    return None
+
+
+def _python() -> Finding:
+    detail = f"{platform.python_version()} on {platform.machine()}, {platform.platform()}"
+    return Finding("machine", "python", "ok", detail)
+
+
+def _device() -> Finding:
+    try:
+        model = DEVICE_MODEL_FILE.read_bytes()[:200].rstrip(b"\0").decode("utf-8", "replace")
+    except OSError:
+        return Finding("machine", "device", "ok", f"{os.cpu_count()} processors; no device tree: target 'host'")
+    target = detect_target(model)
+    if target is None:
+        return Finding("machine", "device", "note", f"{model}: no file in targets/ knows it; target 'host' may do")
+    return Finding("machine", "device", "ok", f"{model}: target '{target.name}'")
+
+
+def _disk() -> Finding:
+    free = shutil.disk_usage(_existing(cache_folder())).free
+    status = "ok" if free >= LEAST_FREE_BYTES else "note"
+    return Finding("machine", "disk", status, f"{free / 1e9:.1f} GB free where the cache is")
+
+
+def _library(area: str, distribution: str, module: str, purpose: str, mend: str) -> Finding:
+    try:
+        importlib.import_module(module)
+    except ImportError as error:
+        if error.name is not None and module.split(".")[0] == error.name.split(".")[0]:
+            return Finding(area, distribution, "missing", purpose, mend)
+        return Finding(area, distribution, "missing", f"{purpose}; installed, but does not load: {error}", mend)
+    try:
+        version = metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        version = str(getattr(sys.modules[module.split(".")[0]], "__version__", "of unknown version"))
+    return Finding(area, distribution, "ok", f"{version}; {purpose}")
+
+
+def _weights() -> list[Finding]:
+    from edgepose.checkpoints import list_official_weights
+
+    return [
+        Finding(
+            "weights",
+            f"official {entry.variant}",
+            "ok" if entry.path else "note",
+            str(entry.path) if entry.path else "not cached",
+            None if entry.path else f"edgepose weights fetch {entry.variant}",
+        )
+        for entry in list_official_weights()
+    ]
+
+
+def _cache() -> Finding:
+    folder = cache_folder()
+    if not folder.is_dir():
+        return Finding("cache", "conversion stages", "ok", f"{folder}, empty")
+    size = sum(entry.stat().st_size for entry in os.scandir(folder) if entry.is_file())
+    return Finding("cache", "conversion stages", "ok", f"{folder}, {size / 1e6:.0f} MB")
+
+
+def _existing(path: Path) -> Path:
+    return path if path.exists() else _existing(path.parent)
+
+
+def _as_note(finding: Finding) -> Finding:
+    return Finding(finding.area, finding.name, "note", f"not installed; {finding.detail}", finding.mend)
+
+
+def _all_ok(findings: list[Finding]) -> bool:
+    return all(finding.status == "ok" for finding in findings)

@@ -1,0 +1,28 @@
+"""Agreement: how far one model's joints are from another's, in head lengths. It needs no labels."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgepose.evaluation.pckh import JointShares, joint_shares, normalised_distances
+from edgepose.runtime.joints import JOINTS
+
+HEAD_TOP, UPPER_NECK = JOINTS.index("head_top"), JOINTS.index("upper_neck")
+
+
+def agreement(
+    points: np.ndarray, reference: np.ndarray, head_lengths: np.ndarray, threshold: float = 0.1
+) -> JointShares:
+    """Share of the ``reference``'s joints that ``points`` has within ``threshold`` head lengths.
+
+    ``points`` and ``reference``: [n, 16, 2] pixels, NaN where a joint was not found; ``head_lengths``: [n]
+    pixels. Joints that the reference did not find are left out; those that only ``points`` did not find
+    disagree. Raises :class:`DatasetError` where the reference found none.
+    """
+    distances = normalised_distances(points, reference, head_lengths)
+    return joint_shares(distances, ~np.isnan(distances), threshold)
+
+
+def head_lengths_of(points: np.ndarray) -> np.ndarray:
+    """Head lengths [n] by ``points`` [n, 16, 2], upper neck to top of the head: for unlabelled pictures."""
+    return np.linalg.norm(points[:, HEAD_TOP] - points[:, UPPER_NECK], axis=1)

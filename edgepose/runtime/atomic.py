@@ -1,0 +1,62 @@
+"""Files that appear whole or not at all."""
+
+import contextlib
+import errno
+import os
+import tempfile
+
+from edgepose.runtime.errors import EdgeposeError
+
+
+@contextlib.contextmanager
+def atomic_path(path):
+    """Yield the name of a temporary file beside ``path`` that replaces ``path`` when the block ends without error.
+
+    On any error, Ctrl-C included, the temporary file is removed and ``path`` keeps what it held before.
+    Raises :class:`EdgeposeError` where the folder is missing, not writable, or full.
+    """
+    path = os.fspath(path)
+    folder = os.path.dirname(os.path.abspath(path))
+    suffix = os.path.splitext(path)[1]
+    if os.path.isdir(path):
+        raise EdgeposeError("cannot write {}: it is a folder".format(path), "name a file")
+    temporary = None
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=".edgepose-", suffix=suffix, dir=folder)
+        os.close(handle)
+        yield temporary
+        with open(temporary, "rb") as written:
+            os.fsync(written.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+        temporary = None
+    except OSError as error:
+        raise write_error(path, error)
+    finally:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+
+
+def write_bytes(path, data):
+    """Write ``data`` (bytes) to ``path`` atomically. Raises :class:`EdgeposeError` as :func:`atomic_path` does."""
+    with atomic_path(path) as temporary:
+        with open(temporary, "wb") as file:
+            file.write(data)
+
+
+def write_error(path, error):
+    """The :class:`EdgeposeError` that tells a user why ``path`` could not be written."""
+    if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
+        return EdgeposeError(
+            "no space left to write {}".format(path), "free space or name another place; nothing was written"
+        )
+    return EdgeposeError(
+        "cannot write {}: {}".format(path, error.strerror or error), "check that the folder exists and is writable"
+    )
+
+
+def _umask():
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,65 @@
+"""TFLite engines: LiteRT (``ai_edge_litert``), or ``tflite_runtime`` where that is what the device has."""
+
+import importlib
+
+from edgepose.runtime.backends.base import Backend, require_same_tensor
+from edgepose.runtime.backends.libraries import library_error
+from edgepose.runtime.errors import EngineError
+
+MODULES = ("ai_edge_litert", "tflite_runtime")
+
+
+class LiteRtBackend(Backend):
+    """Runs a TFLite engine on the CPU, XNNPACK included where the library has it."""
+
+    library = "LiteRT"
+
+    def _load(self, data, threads):
+        module, interpreter_class = import_interpreter()
+        self.library = module.__name__
+        self.version = getattr(module, "__version__", "unknown")
+        try:
+            self._interpreter = interpreter_class(model_content=data, num_threads=threads)
+            self._interpreter.allocate_tensors()
+        # The interpreter's errors have no type of their own.
+        except (RuntimeError, ValueError) as error:
+            raise EngineError(
+                "{} {} cannot load the engine: {}".format(self.library, self.version, str(error).strip()),
+                "a newer {} may know an operator that this one lacks".format(self.library),
+            )
+        inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
+        if len(inputs) != 1 or len(outputs) != 1:
+            raise EngineError(
+                "the engine has {} inputs and {} outputs, not one of each".format(len(inputs), len(outputs)),
+                "convert again",
+            )
+        for role, spec, details in (("input", self.spec.input, inputs[0]), ("output", self.spec.output, outputs[0])):
+            scale, zero_point = details["quantization"]
+            require_same_tensor(role, spec, details["name"], details["shape"], details["dtype"], scale, zero_point)
+        self._input, self._output = inputs[0]["index"], outputs[0]["index"]
+
+    def _infer(self, tensor):
+        try:
+            self._interpreter.set_tensor(self._input, tensor)
+            self._interpreter.invoke()
+            return self._interpreter.get_tensor(self._output)
+        except (RuntimeError, ValueError) as error:
+            raise EngineError("{} failed: {}".format(self.library, str(error).strip()))
+
+    def _close(self):
+        self._interpreter = None
+
+
+def import_interpreter():
+    """(package, its ``Interpreter`` class). Raises :class:`EngineError` naming the command that installs one."""
+    failures = []
+    for name in MODULES:
+        try:
+            return importlib.import_module(name), importlib.import_module(name + ".interpreter").Interpreter
+        except ModuleNotFoundError as error:
+            if error.name is not None and error.name.split(".")[0] != name:
+                failures.append(error)
+        # A library built for another numpy or libc fails in its own ways.
+        except Exception as error:
+            failures.append(error)
+    raise library_error("litert", failures)

@@ -1,0 +1,121 @@
+"""Frames to poses: preprocessing, engine and decoder of one bundle, put together."""
+
+import os
+import time
+from typing import NamedTuple
+
+import numpy as np
+
+from edgepose.runtime.backends import open_backend
+from edgepose.runtime.bundle import Bundle
+from edgepose.runtime.decoder import HeatmapDecoder
+from edgepose.runtime.errors import UsageError, did_you_mean
+from edgepose.runtime.manifest import DECODERS
+from edgepose.runtime.pose import Pose
+from edgepose.runtime.preprocess import Preprocessor
+
+DEFAULT_THREADS = 4
+MAX_THREADS = 256
+
+# Seconds that the parts of one call took.
+Timings = NamedTuple("Timings", [("preprocess", float), ("engine", float), ("decode", float)])
+
+
+def load(path, threads=None, decoder=None):
+    """Open the bundle at ``path`` and make it ready to run: ``edgepose.load("rt.edgepose")(frame)``.
+
+    ``threads`` and ``decoder`` as for :class:`PoseEstimator`. Raises :class:`BundleError` for a file that is not a
+    whole bundle, :class:`EngineError` where its engine does not run here, :class:`UsageError` for the options.
+    """
+    return PoseEstimator(Bundle.open(path), threads=threads, decoder=decoder)
+
+
+class PoseEstimator(object):
+    """Finds the joints of the person in a frame, or in each of several regions of it.
+
+    An instance reuses its buffers: it serves one thread at a time. It is a context manager that closes itself.
+    """
+
+    def __init__(self, bundle, threads=None, decoder=None):
+        """Load the engine of ``bundle`` (:class:`Bundle`).
+
+        ``threads``: CPU threads of the engine; as many as there are processors, four at most, where left out.
+        ``decoder``: 'official' (still images: the upsampled map is smoothed first) or 'realtime' (it is not); what
+        the bundle says where left out. Raises :class:`EngineError` where the engine does not run here and
+        :class:`UsageError` for an unknown decoder or a number of threads that cannot be.
+        """
+        manifest = bundle.manifest
+        decoder = manifest.decoder.default if decoder is None else decoder
+        if decoder not in DECODERS:
+            raise UsageError(
+                "there is no decoder {!r}{}".format(decoder, did_you_mean(decoder, DECODERS)),
+                "one of: " + ", ".join(DECODERS),
+            )
+        threads = default_threads() if threads is None else threads
+        if not isinstance(threads, int) or isinstance(threads, bool) or not 1 <= threads <= MAX_THREADS:
+            raise UsageError("{!r} is not a number of threads".format(threads), "1 to {}".format(MAX_THREADS))
+        self.manifest = manifest
+        self.decoder = decoder
+        self.threads = threads
+        #: :class:`Timings` of the last pose; None before the first.
+        self.timings = None
+        height, width = manifest.heatmap_size
+        sigma = manifest.decoder.sigma if decoder == "official" else 0.0
+        self._preprocessor = Preprocessor(manifest)
+        self._decoder = HeatmapDecoder(height, width, manifest.decoder.upsampling, sigma)
+        self._backend = open_backend(manifest.engine, bundle.engine_bytes(), threads)
+
+    @property
+    def library(self):
+        """Name and version of the engine library, as in 'ai_edge_litert 2.3.0'."""
+        return "{} {}".format(self._backend.library, self._backend.version)
+
+    def __call__(self, frame, region=None, color="bgr"):
+        """The :class:`Pose` of the person in ``frame``.
+
+        ``frame``: uint8 [H, W, 3] in ``color`` order 'bgr' (as OpenCV gives it) or 'rgb'; grey [H, W] and [H, W, 1]
+        and frames with alpha [H, W, 4] are converted. ``region``: (x, y, width, height) in pixels of the frame,
+        where the person is, rounded to whole pixels; the whole frame where left out. Raises :class:`SourceError`
+        for a frame or region that cannot be used, :class:`EngineError` where the engine fails.
+        """
+        start = time.perf_counter()
+        tensor, transform = self._preprocessor.prepare(frame, region=region, color=color)
+        prepared = time.perf_counter()
+        heatmaps = self._backend.infer(tensor)
+        inferred = time.perf_counter()
+        peaks, scores = self._decode(heatmaps)
+        pose = Pose(transform.to_frame(peaks), scores)
+        self.timings = Timings(prepared - start, inferred - prepared, time.perf_counter() - inferred)
+        return pose
+
+    def predict_regions(self, frame, regions, color="bgr"):
+        """A list of one :class:`Pose` for each of ``regions`` (x, y, width, height), all in pixels of ``frame``."""
+        return [self(frame, region=region, color=color) for region in regions]
+
+    def close(self):
+        """Free the engine. Closing twice does nothing; a closed estimator refuses frames."""
+        self._backend.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def _decode(self, heatmaps):
+        """(peaks, scores in real units) of heatmaps as the engine computes them."""
+        spec = self.manifest.engine.output
+        if spec.scale is None:
+            return self._decoder.decode(heatmaps)
+        # Searched as integers, exactly: a positive scale moves no maximum.
+        peaks, scores = self._decoder.decode(heatmaps.astype(np.float32) - np.float32(spec.zero_point))
+        return peaks, scores * np.float32(spec.scale)
+
+
+def default_threads():
+    """As many threads as this process may use processors, four at most: small networks gain nothing beyond."""
+    try:
+        processors = len(os.sched_getaffinity(0))
+    except AttributeError:  # not on this system
+        processors = os.cpu_count() or 1
+    return min(DEFAULT_THREADS, processors)

@@ -1,0 +1,18 @@
+"""Fixtures that several folders of tests share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def reference() -> Path:
+    """The folder with official weights and annotated photographs; the test is skipped where there is none."""
+    folder = os.environ.get("EDGEPOSE_REFERENCE")
+    if not folder:
+        pytest.skip("EDGEPOSE_REFERENCE is not set: official weights and photographs are not at hand")
+    path = Path(folder)
+    if not path.is_dir():
+        pytest.fail(f"EDGEPOSE_REFERENCE={folder} is not a folder")
+    return path

@@ -1,0 +1,231 @@
+"""The whole pipeline on a network with weights of chance, and on official weights where they are at hand."""
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import edgepose
+from edgepose.checkpoints import save_safetensors
+from edgepose.conversion.pipeline import ConversionRequest, convert
+from edgepose.conversion.progress import SilentProgress
+from edgepose.figures import demo_set
+from edgepose.network.efficientpose import EfficientPose
+from edgepose.network.variants import get_variant
+from edgepose.runtime.bundle import Bundle
+from edgepose.runtime.errors import EdgeposeError, UsageError
+
+STAGES = ["weights", "export", "simplify", "lower", "bundle"]
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory) -> Path:
+    """RT_LITE with random weights whose maps have clear peaks."""
+    torch.manual_seed(1)
+    network = EfficientPose(get_variant("RT_LITE")).eval()
+    path = tmp_path_factory.mktemp("checkpoint") / "random.safetensors"
+    save_safetensors(network, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def module_cache(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def run(monkeypatch, module_cache, checkpoint, tmp_path):
+    """``run(target=...)`` converts the random checkpoint with a cache that this module shares."""
+    monkeypatch.setenv("EDGEPOSE_CACHE", str(module_cache))
+    monkeypatch.chdir(tmp_path)
+
+    def run(progress=None, **changes):
+        request = {"variant": "RT_LITE", "target": "host", "checkpoint": str(checkpoint)} | changes
+        return convert(ConversionRequest(**request), progress or SilentProgress())
+
+    return run
+
+
+def cached_stages(result) -> list[str]:
+    return [stage.name for stage in result.stages if stage.cached]
+
+
+def test_every_stage_runs_once_and_the_same_inputs_give_the_same_bytes(run, monkeypatch, tmp_path):
+    monkeypatch.setenv("EDGEPOSE_CACHE", str(tmp_path / "cold"))
+    first = run()
+    assert [stage.name for stage in first.stages] == STAGES
+    assert cached_stages(first) == []
+    assert first.path == Path("rt-lite-host-fp32.edgepose")
+    content = first.path.read_bytes()
+    assert first.bytes == len(content)
+
+    again = run(output=Path("again.edgepose"))
+    assert cached_stages(again) == ["export", "simplify", "lower"]
+    assert Path("again.edgepose").read_bytes() == content
+
+    monkeypatch.setenv("EDGEPOSE_CACHE", str(tmp_path / "cold, too"))
+    run(output=Path("cold.edgepose"))
+    assert Path("cold.edgepose").read_bytes() == content
+
+
+def test_a_second_target_reuses_the_onnx_and_the_engine(run):
+    run()
+    second = run(target="raspberry-pi-4")
+    assert cached_stages(second) == ["export", "simplify", "lower"]
+    assert second.manifest["target"] == "raspberry-pi-4"
+
+
+def test_a_cached_conversion_does_not_import_torch(run, module_cache, checkpoint):
+    run()
+    code = (
+        "import sys; from edgepose.conversion.pipeline import ConversionRequest, convert;"
+        "from edgepose.conversion.progress import SilentProgress;"
+        f"convert(ConversionRequest('RT_LITE', 'raspberry-pi-5', checkpoint={str(checkpoint)!r}), SilentProgress());"
+        "sys.exit('torch' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "EDGEPOSE_CACHE": str(module_cache)})
+
+
+def test_the_manifest_tells_the_whole_way(run):
+    result = run()
+    manifest = Bundle.open(result.path).manifest
+    assert (manifest.variant, manifest.target, manifest.precision) == ("RT_LITE", "host", "fp32")
+    assert manifest.engine.input.shape == (1, 224, 224, 3)
+    assert manifest.engine.output.shape == (1, 28, 28, 16)
+    assert manifest.decoder.upsampling == 8
+    # 0.86 G FLOPs less the 134 M of the head that left, two a multiply-add.
+    assert manifest.engine.macs == pytest.approx(0.36e9, rel=0.03)
+    gates = manifest.measured["gates"]
+    assert set(gates) == {"source_to_onnx", "source_to_simplified_onnx", "simplified_onnx_to_engine"}
+    assert all(0 <= gate["max_abs"] <= gate["tolerance"] <= 1e-4 for gate in gates.values())
+    text = json.dumps(manifest.document)
+    assert str(Path.cwd()) not in text
+    assert str(Path.home()) not in text.replace('"/"', "")
+
+
+def test_fp16_weights_halve_the_engine(run):
+    fp32 = run().manifest["measured"]["engine_bytes"]
+    result = run(precision="fp16")
+    assert result.manifest["precision"] == "fp16"
+    assert result.manifest["measured"]["engine_bytes"] < 0.6 * fp32
+
+
+def test_an_onnx_engine_finds_the_joints_of_the_tflite_engine(run):
+    onnx = run(engine="onnx", output=Path("onnx.edgepose"))
+    assert onnx.manifest["name"] == "rt-lite-host-fp32-onnx"
+    frame = demo_set(1)[0].image
+    with edgepose.load(run().path) as litert, edgepose.load("onnx.edgepose") as onnxruntime:
+        np.testing.assert_array_equal(litert(frame).keypoints, onnxruntime(frame).keypoints)
+
+
+def test_a_damaged_cache_entry_is_rebuilt(run, module_cache):
+    run()
+    (entry,) = module_cache.glob("simplify-*")
+    entry.write_bytes(entry.read_bytes()[:-1] + b"?")
+    assert cached_stages(run()) == ["export", "lower"]
+    assert cached_stages(run()) == ["export", "simplify", "lower"]
+
+
+class InterruptAt(SilentProgress):
+    """Presses Ctrl-C when a stage begins."""
+
+    def __init__(self, stage: str):
+        super().__init__()
+        self.stage = stage
+
+    def begin(self, stage: str) -> None:
+        if stage == self.stage:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_an_interrupted_conversion_leaves_nothing_and_goes_on_later(run, monkeypatch, tmp_path, stage):
+    monkeypatch.setenv("EDGEPOSE_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(KeyboardInterrupt):
+        run(InterruptAt(stage), output=Path("rt.edgepose"))
+    assert [path.name for path in tmp_path.iterdir()] in ([], ["cache"])
+    finished = [name for name in STAGES[1 : STAGES.index(stage)] if name != "bundle"]
+    if stage != "bundle":
+        return  # the rest would convert four more times; one resumption shows it
+    assert cached_stages(run(output=Path("rt.edgepose"))) == finished
+
+
+def test_an_existing_bundle_survives_a_failed_conversion(run, checkpoint, tmp_path):
+    result = run()
+    before = result.path.read_bytes()
+    broken = tmp_path / "broken.safetensors"
+    broken.write_bytes(checkpoint.read_bytes()[:1000])
+    with pytest.raises(EdgeposeError):
+        run(checkpoint=str(broken))
+    assert result.path.read_bytes() == before
+
+
+def test_no_space_is_one_clear_error_and_leaves_nothing(run, checkpoint, module_cache, tmp_path):
+    run(output=tmp_path / "whole.edgepose")
+    code = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, 500_000));"
+        "from edgepose.cli.app import main; sys.exit(main())"
+    )
+    words = ["convert", "--variant", "RT_LITE", "--target", "host", "--checkpoint", str(checkpoint)]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words, "--output", str(tmp_path / "cut.edgepose")],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "EDGEPOSE_CACHE": str(module_cache)},
+    )
+    assert done.returncode == 1
+    assert "cannot write" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["whole.edgepose"]
+
+
+def test_an_unwritable_folder_is_refused_before_any_work(run):
+    progress = SilentProgress()
+    with pytest.raises(UsageError, match="cannot write"):
+        run(progress, output=Path("/proc/rt.edgepose"))
+    assert progress.reports == []
+
+
+def test_two_conversions_share_one_cache_at_once(checkpoint, tmp_path):
+    words = ["convert", "--variant", "RT_LITE", "--target", "host", "--checkpoint", str(checkpoint)]
+    environment = {**os.environ, "EDGEPOSE_CACHE": str(tmp_path / "cache")}
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-m", "edgepose", *words, "--output", str(tmp_path / name)],
+            env=environment,
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+        )
+        for name in ("one.edgepose", "two.edgepose")
+    ]
+    for process in both:
+        _, stderr = process.communicate(timeout=300)
+        assert process.returncode == 0, stderr.decode()
+    assert (tmp_path / "one.edgepose").read_bytes() == (tmp_path / "two.edgepose").read_bytes()
+
+
+def test_a_bundle_holds_the_device_half_and_nothing_of_the_host_half(run):
+    with zipfile.ZipFile(run().path) as archive:
+        sources = {name for name in archive.namelist() if name.endswith(".py")}
+    assert {"__main__.py", "edgepose/__init__.py", "edgepose/runtime/decoder.py"} <= sources
+    rooms = {name.split("/")[1] for name in sources if name.count("/") > 1}
+    assert rooms == {"runtime", "bench"}
+
+
+@pytest.mark.parametrize("variant", ["RT", "RT_LITE"])
+def test_official_weights_become_a_bundle_that_finds_the_figure(reference, run, variant):
+    name = f"EfficientPose{variant}.h5"
+    result = run(variant=variant, checkpoint=str(reference / "weights" / name), output=Path("official.edgepose"))
+    assert result.warnings == ()
+    close = []
+    with edgepose.load(result.path) as estimator:
+        for figure in demo_set(16):
+            distance = np.linalg.norm(estimator(figure.image).keypoints - figure.keypoints, axis=1)
+            close.append(distance <= 0.5 * figure.head_length)
+    assert np.mean(close) > 0.8

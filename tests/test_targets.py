@@ -1,0 +1,84 @@
+"""Target files: every shipped one is whole, and a wrong one is refused by name."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from edgepose.data_files import data_folder
+from edgepose.runtime.errors import EdgeposeError, UsageError
+from edgepose.targets import all_targets, get_target, read_target
+
+# The devices the toolkit promises, family by family.
+PROMISED = {
+    "host": {"host"},
+    "raspberry-pi": {"raspberry-pi-zero-2w", "raspberry-pi-3", "raspberry-pi-4", "raspberry-pi-5"},
+    "jetson": {
+        "jetson-nano",
+        "jetson-tx2",
+        "jetson-xavier-nx",
+        "jetson-agx-xavier",
+        "jetson-orin-nano",
+        "jetson-orin-nx",
+        "jetson-agx-orin",
+        "jetson-thor",
+    },
+    "coral": {"coral-usb", "coral-m2", "coral-dev-board", "coral-dev-board-mini"},
+}
+
+
+def test_every_promised_device_has_a_file_and_no_other_has():
+    by_family: dict[str, set[str]] = {}
+    for target in all_targets().values():
+        by_family.setdefault(target.family, set()).add(target.name)
+    assert by_family == PROMISED
+
+
+def test_those_and_only_those_convert_now_that_run_a_written_engine():
+    ready = {target.name for target in all_targets().values() if target.ready}
+    assert ready == PROMISED["host"] | PROMISED["raspberry-pi"]
+
+
+@pytest.mark.parametrize("name", ["jetson-nano", "jetson-tx2"])
+def test_chips_without_int8_refuse_it_with_the_reason(name):
+    with pytest.raises(UsageError, match=r"no int8.*SM (5\.3|6\.2).*fp16"):
+        get_target(name).resolve_precision("int8")
+
+
+def test_the_edge_tpu_refuses_float():
+    with pytest.raises(UsageError, match="8-bit integers alone"):
+        get_target("coral-usb").resolve_precision("fp16")
+
+
+def test_unknown_names_get_the_nearest():
+    with pytest.raises(UsageError, match="did you mean 'raspberry-pi-4'"):
+        get_target("rasberry-pi4")
+    with pytest.raises(UsageError, match="did you mean 'fp16'"):
+        get_target("host").resolve_precision("f16")
+    with pytest.raises(UsageError, match="does not run 'onx' engines; did you mean 'onnx'"):
+        get_target("host").resolve_engine("onx")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "replacement", "complaint"),
+    [
+        (r'^name = .*$', 'name = "another"', "the file is called host"),
+        (r'^family = .*$', 'family = "toaster"', "family is 'toaster'"),
+        (r"^ready = true", 'ready = "yes"', "ready is not of type bool"),
+        (r"^compute = .*$", "", "hardware.compute is missing"),
+        (r"^compute = ", 'colour = "red"\ncompute = ', "unknown field 'hardware.colour'"),
+        (r"^\[precision.int8\]\n.*\n.*$", "", "does not hold exactly fp32, fp16, int8"),
+        (r"^auto = .*$", 'auto = "int4"', "policy.auto is 'int4'"),
+        (r"^engines = .*$", 'engines = ["coffee"]', "engines is 'coffee'"),
+        (r"^name = ", "name = [", "not a target file"),
+    ],
+)
+def test_a_wrong_target_file_is_refused_with_its_field(tmp_path: Path, pattern: str, replacement: str, complaint: str):
+    text = (data_folder("targets") / "host.toml").read_text()
+    changed, count = re.subn(pattern, replacement, text, count=1, flags=re.MULTILINE)
+    assert count == 1
+    path = tmp_path / "host.toml"
+    path.write_text(changed)
+    with pytest.raises(EdgeposeError, match=re.escape(complaint)) as caught:
+        read_target(path)
+    assert str(path) in str(caught.value)
