@@ -24,12 +24,8 @@ def main() -> int:
     parser.add_argument(
         "--bundles", type=Path, required=True, help="folder of the float bundles; missing ones are made"
     )
-    parser.add_argument(
-        "--only", nargs="+", choices=BENCHMARKS, default=list(BENCHMARKS), help="run these alone"
-    )
-    parser.add_argument(
-        "--quick", action="store_true", help="few samples, to see that it runs; nothing is written"
-    )
+    parser.add_argument("--only", nargs="+", choices=BENCHMARKS, default=list(BENCHMARKS), help="run these alone")
+    parser.add_argument("--quick", action="store_true", help="few samples, to see that it runs; nothing is written")
     options = parser.parse_args()
     failed = 0
     for name in options.only:

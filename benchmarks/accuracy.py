@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from edgepose.runtime.sources import read_image
 
 from benchmarks.bundles import VARIANTS, bundle_path, is_lite
 from benchmarks.official_recipe import OfficialRecipe, crop, official_tflite, reference_dataset
@@ -17,6 +16,7 @@ from edgepose.evaluation.bootstrap import share_interval
 from edgepose.evaluation.datasets import PersonRecord, PoseDataset
 from edgepose.evaluation.evaluate import Evaluation, score
 from edgepose.evaluation.predictions import predict
+from edgepose.runtime.images import read_image
 
 # PCKh@50 and PCKh@10 of the official TFLite files with the still-image decoder on the 600 upright persons.
 BASELINES = {"RT": (70.6, 14.7), "I": (70.4, 15.6), "RT_LITE": (65.6, 12.3), "I_LITE": (68.6, 14.4)}

@@ -20,7 +20,5 @@ def bundle_path(folder: Path, variant: str) -> Path:
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         arguments = ["--variant", variant, "--target", "host", "--precision", "fp32", "--engine", "tflite"]
-        subprocess.run(
-            [sys.executable, "-m", "edgepose", "convert", *arguments, "--output", str(path)], check=True
-        )
+        subprocess.run([sys.executable, "-m", "edgepose", "convert", *arguments, "--output", str(path)], check=True)
     return path

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from edgepose.runtime.sources import read_image
 
 from benchmarks.bundles import is_lite
 from benchmarks.measuring import interleave, median, ratio_of_medians
@@ -17,6 +16,7 @@ from benchmarks.official_recipe import (
 )
 from benchmarks.results import Figure, Report
 from edgepose.runtime.decoder import HeatmapDecoder
+from edgepose.runtime.images import read_image
 
 # These official files put out the heatmaps before their upsampling beside those after it.
 VARIANTS = ("RT", "I")
@@ -45,17 +45,13 @@ def run(quick: bool) -> Report:
             full_maps = recipe.infer(preprocess(picture[..., ::-1], recipe.resolution, recipe.lite)).copy()
             heatmaps = recipe.heatmaps()
             for name, decoder in decoders.items():
-                wrong = (decoder.decode(heatmaps)[0] != peaks(full_maps, smooth=DECODERS[name] > 0)).any(
-                    axis=1
-                )
+                wrong = (decoder.decode(heatmaps)[0] != peaks(full_maps, smooth=DECODERS[name] > 0)).any(axis=1)
                 different[name] += [f"{record.id}:{joint}" for joint in np.flatnonzero(wrong)]
             if variant == "RT" and number % max(1, len(records) // 50) == 0:
                 kept.append((heatmaps, full_maps))
         total = len(records) * 16
         for name, joints in different.items():
-            report.add(
-                Figure(f"{variant}, {name}: joints that differ, of {total:,}", len(joints), "", at_most=0)
-            )
+            report.add(Figure(f"{variant}, {name}: joints that differ, of {total:,}", len(joints), "", at_most=0))
             report.samples[f"{variant} {name} different joints"] = joints
         if variant == "RT":
             report.samples["milliseconds"] = times = _time(decoders["official"], kept, 40 if quick else 400)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from edgepose.runtime.preprocess import Preprocessor
 
 from benchmarks.bundles import bundle_path, is_lite
 from benchmarks.measuring import Way, interleave, median, ratio_of_medians
@@ -17,6 +16,7 @@ from edgepose.figures import render_figure
 from edgepose.runtime.backends import open_backend
 from edgepose.runtime.bundle import Bundle
 from edgepose.runtime.decoder import HeatmapDecoder
+from edgepose.runtime.preprocess import Preprocessor
 
 THREADS = (1, 2)
 REQUIRED = {"RT": 3.0, "RT_LITE": 3.5}

@@ -108,9 +108,7 @@ def _conversion(report: Report, folder: Path, repeats: int) -> None:
     runs = []
     for number in range(repeats):
         cache = folder / f"cache-{number}"
-        document, _ = _child(
-            CONVERT, str(folder / f"{number}.edgepose"), environment={"EDGEPOSE_CACHE": str(cache)}
-        )
+        document, _ = _child(CONVERT, str(folder / f"{number}.edgepose"), environment={"EDGEPOSE_CACHE": str(cache)})
         runs.append(document)
     seconds = statistics.median(entry["seconds"] for entry in runs)
     report.add(Figure("conversion of RT, cold", seconds, "s", at_most=CONVERSION_S))
@@ -133,8 +131,8 @@ def _first_pose(report: Report, folder: Path, bundle: Path, repeats: int) -> Non
     for _ in range(repeats):
         for name, command in commands.items():
             document, started = _child(*command)
-            if document.get("foreign"):
-                raise SystemExit(f"the device half imported {', '.join(document['foreign'])}")
+            if name == "edgepose":
+                _require_device_half(document, bundle)
             samples[name]["start_ms"].append(round(1e3 * (document["done"] - started), 1))
             samples[name]["peak_mb"].append(round(document["peak_kb"] / 1024, 1))
     for name, measured in samples.items():
@@ -158,13 +156,21 @@ def _first_pose(report: Report, folder: Path, bundle: Path, repeats: int) -> Non
     report.samples["whole command, ms"] = whole
 
 
+def _require_device_half(document: dict, bundle: Path) -> None:
+    """Stop where the process did not run the bundle's own code, or imported what a device does not have."""
+    if not document["from"].startswith(str(bundle.resolve())):
+        raise SystemExit(f"measured {document['from']}, not the code inside {bundle}")
+    if document["foreign"]:
+        raise SystemExit(f"the device half imported {', '.join(document['foreign'])}")
+
+
 def _child(code: str, *arguments: str, environment: dict[str, str] | None = None) -> tuple[dict, float]:
     """Run ``code`` in a fresh interpreter: its last line as JSON, and when it started (monotonic clock)."""
     started = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments],
         check=True,
-        capture_output=True,
+        stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, **(environment or {})},
     )

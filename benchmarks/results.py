@@ -57,8 +57,7 @@ class Report:
         """Write ``<folder>/<benchmark>.json`` with the conditions of this very moment."""
         document = {**asdict(self), "environment": environment()}
         document["figures"] = [
-            {**asdict(figure), "value": round(figure.value, 4), "holds": figure.holds}
-            for figure in self.figures
+            {**asdict(figure), "value": round(figure.value, 4), "holds": figure.holds} for figure in self.figures
         ]
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{self.benchmark}.json"
@@ -86,17 +85,11 @@ def write_table(folder: Path, table: Path) -> None:
             holds = entry.pop("holds")
             figure = Figure(**entry)
             verdict = ("✓" if holds else "**✗**") if figure.bound else ""
-            shown = (
-                f"{figure.value:,.2f}".rstrip("0").rstrip(".")
-                if figure.value < 1000
-                else f"{figure.value:,.0f}"
-            )
+            shown = f"{figure.value:,.2f}".rstrip("0").rstrip(".") if figure.value < 1000 else f"{figure.value:,.0f}"
             unit = f" {figure.unit}" if figure.unit else ""
             note = f" {figure.note}" if figure.note else ""
             lines.append(f"| {figure.name} | {shown}{unit} | {figure.bound} | {verdict}{note} |")
-        packages = ", ".join(
-            f"{name} {version}" for name, version in conditions["packages"].items() if version
-        )
+        packages = ", ".join(f"{name} {version}" for name, version in conditions["packages"].items() if version)
         lines += [
             "",
             f"{conditions['cpu']}, {conditions['cores']} cores, Python {conditions['python']}, {packages}; "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 import platform
 import shutil
@@ -62,13 +63,15 @@ def diagnose() -> Diagnosis:
     machine = [_python(), _device(), _disk()]
     device = [_library("device half", *entry, mend="pip install edgepose") for entry in DEVICE_LIBRARIES]
     engines = [_library("engine", *entry, mend=f"pip install {entry[0]}") for entry in ENGINE_LIBRARIES]
-    convert = [_library("convert", *entry, mend="pip install 'edgepose[convert]'") for entry in CONVERT_LIBRARIES]
+    convert = [
+        _library("convert", *entry, mend="pip install 'edgepose[convert]'") for entry in CONVERT_LIBRARIES
+    ]
     runs = _all_ok(device) and any(finding.status == "ok" for finding in engines)
     if any(finding.status == "ok" for finding in engines[:2]):
         # One of the two TFLite runtimes is enough.
         engines = [_as_note(finding) if finding.status == "missing" else finding for finding in engines]
     return Diagnosis(
-        findings=(*machine, *device, *engines, *convert, *_weights(), _cache()),
+        findings=(*machine, *device, *engines, *convert, _weights(), _cache()),
         runs=runs,
         converts=runs and _all_ok(convert) and importlib.util.find_spec("onnxruntime") is not None,
     )
@@ -91,10 +94,14 @@ def _device() -> Finding:
     try:
         model = DEVICE_MODEL_FILE.read_bytes()[:200].rstrip(b"\0").decode("utf-8", "replace")
     except OSError:
-        return Finding("machine", "device", "ok", f"{os.cpu_count()} processors; no device tree: target 'host'")
+        return Finding(
+            "machine", "device", "ok", f"{os.cpu_count()} processors; no device tree: target 'host'"
+        )
     target = detect_target(model)
     if target is None:
-        return Finding("machine", "device", "note", f"{model}: no file in targets/ knows it; target 'host' may do")
+        return Finding(
+            "machine", "device", "note", f"{model}: no file in targets/ knows it; target 'host' may do"
+        )
     return Finding("machine", "device", "ok", f"{model}: target '{target.name}'")
 
 
@@ -110,7 +117,9 @@ def _library(area: str, distribution: str, module: str, purpose: str, mend: str)
     except ImportError as error:
         if error.name is not None and module.split(".")[0] == error.name.split(".")[0]:
             return Finding(area, distribution, "missing", purpose, mend)
-        return Finding(area, distribution, "missing", f"{purpose}; installed, but does not load: {error}", mend)
+        return Finding(
+            area, distribution, "missing", f"{purpose}; installed, but does not load: {error}", mend
+        )
     try:
         version = metadata.version(distribution)
     except metadata.PackageNotFoundError:
@@ -118,19 +127,12 @@ def _library(area: str, distribution: str, module: str, purpose: str, mend: str)
     return Finding(area, distribution, "ok", f"{version}; {purpose}")
 
 
-def _weights() -> list[Finding]:
+def _weights() -> Finding:
     from edgepose.checkpoints import list_official_weights
 
-    return [
-        Finding(
-            "weights",
-            f"official {entry.variant}",
-            "ok" if entry.path else "note",
-            str(entry.path) if entry.path else "not cached",
-            None if entry.path else f"edgepose weights fetch {entry.variant}",
-        )
-        for entry in list_official_weights()
-    ]
+    cached = [entry.variant for entry in list_official_weights() if entry.path]
+    detail = f"here: {', '.join(cached) or 'none'}; the others are fetched when they are needed"
+    return Finding("weights", "official", "ok" if cached else "note", detail)
 
 
 def _cache() -> Finding:

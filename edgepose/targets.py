@@ -73,7 +73,9 @@ class Target:
             )
         support = self.precisions[requested]
         if not support.supported:
-            raise UsageError(f"{self.name} has no {requested}: {support.reason}", "or leave it to --precision auto")
+            raise UsageError(
+                f"{self.name} has no {requested}: {support.reason}", "or leave it to --precision auto"
+            )
         return requested
 
     def resolve_engine(self, requested: str | None) -> str:
@@ -170,8 +172,14 @@ def _precisions(path: Path, document: dict[str, Any]) -> dict[str, PrecisionSupp
     supports = {}
     for name in PRECISIONS:
         entry = table[name]
-        if set(entry) != {"supported", "reason"} or type(entry["supported"]) is not bool or not entry["reason"]:
-            raise EdgeposeError(f"{path}: [precision.{name}] needs 'supported' (true or false) and 'reason' (a text)")
+        if (
+            set(entry) != {"supported", "reason"}
+            or type(entry["supported"]) is not bool
+            or not entry["reason"]
+        ):
+            raise EdgeposeError(
+                f"{path}: [precision.{name}] needs 'supported' (true or false) and 'reason' (a text)"
+            )
         supports[name] = PrecisionSupport(entry["supported"], entry["reason"])
     return supports
 

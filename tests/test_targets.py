@@ -62,8 +62,8 @@ def test_unknown_names_get_the_nearest():
 @pytest.mark.parametrize(
     ("pattern", "replacement", "complaint"),
     [
-        (r'^name = .*$', 'name = "another"', "the file is called host"),
-        (r'^family = .*$', 'family = "toaster"', "family is 'toaster'"),
+        (r"^name = .*$", 'name = "another"', "the file is called host"),
+        (r"^family = .*$", 'family = "toaster"', "family is 'toaster'"),
         (r"^ready = true", 'ready = "yes"', "ready is not of type bool"),
         (r"^compute = .*$", "", "hardware.compute is missing"),
         (r"^compute = ", 'colour = "red"\ncompute = ', "unknown field 'hardware.colour'"),
@@ -73,7 +73,9 @@ def test_unknown_names_get_the_nearest():
         (r"^name = ", "name = [", "not a target file"),
     ],
 )
-def test_a_wrong_target_file_is_refused_with_its_field(tmp_path: Path, pattern: str, replacement: str, complaint: str):
+def test_a_wrong_target_file_is_refused_with_its_field(
+    tmp_path: Path, pattern: str, replacement: str, complaint: str
+):
     text = (data_folder("targets") / "host.toml").read_text()
     changed, count = re.subn(pattern, replacement, text, count=1, flags=re.MULTILINE)
     assert count == 1

@@ -24,14 +24,17 @@ def doctor(as_json: bool = typer.Option(False, "--json", help="Print as JSON."))
     if as_json:
         print_json(dataclasses.asdict(diagnosis))
     else:
-        table = new_table("", "", "", "", "to mend it")
+        table = new_table("", "", "", "")
+        table.show_header = False
         previous = None
         for finding in diagnosis.findings:
             area = finding.area if finding.area != previous else ""
             previous = finding.area
-            mend = finding.mend if finding.mend and finding.status != "ok" else ""
-            table.add_row(f"[bold]{area}[/]", finding.name, _MARKS[finding.status], finding.detail, mend)
+            table.add_row(f"[bold]{area}[/]", finding.name, _MARKS[finding.status], finding.detail)
         out.print(table)
+        for finding in diagnosis.findings:
+            if finding.status == "missing" and finding.mend:
+                out.print(f"\n[bold]{finding.name}[/]: {finding.mend}", soft_wrap=True)
         out.print()
         out.print(f"This machine {'runs' if diagnosis.runs else '[red]cannot run[/]'} bundles", end=" ")
         out.print(f"and {'converts' if diagnosis.converts else '[yellow]cannot convert[/]'} checkpoints.")

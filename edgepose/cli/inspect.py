@@ -36,7 +36,12 @@ def inspect(
         ("decoder", f"{manifest.decoder.default}, upsampling x{manifest.decoder.upsampling} in the decoder"),
         ("written by", f"edgepose {manifest.edgepose}"),
     ]
-    for label, key in (("source", "source"), ("onnx", "onnx"), ("simplified", "simplified_onnx"), ("engine", "engine")):
+    for label, key in (
+        ("source", "source"),
+        ("onnx", "onnx"),
+        ("simplified", "simplified_onnx"),
+        ("engine", "engine"),
+    ):
         entry = provenance.get(key)
         if isinstance(entry, dict):
             kind = f"{entry['kind']}, " if "kind" in entry else ""

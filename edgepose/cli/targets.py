@@ -23,10 +23,10 @@ def targets(
         return
 
     def words(target: Target) -> str:
-        return " ".join(p if s.supported else f"[dim strike]{p}[/]" for p, s in target.precisions.items())
+        return " ".join(name for name, support in target.precisions.items() if support.supported)
 
     if not name:
-        table = new_table("target", "device", "precisions", "engine", "converts")
+        table = new_table("target", "device", "computes in", "engine", "converts")
         for target in chosen:
             ready = "[green]yes[/]" if target.ready else "[dim]not yet[/]"
             table.add_row(target.name, target.title, words(target), target.engines[0], ready)

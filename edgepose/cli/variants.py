@@ -12,40 +12,39 @@ def variants(as_json: bool = typer.Option(False, "--json", help="Print as JSON."
     from edgepose.network.complexity import complexity
     from edgepose.network.variants import VARIANTS
 
-    rows = []
-    for variant in VARIANTS.values():
-        ours = complexity(variant)
-        rows.append(
-            {
-                "variant": variant.name,
-                "resolution": variant.resolution,
-                "parameters": ours.parameters,
-                "flops": ours.flops,
-                "published": {
-                    "parameters_millions": variant.published.parameters,
-                    "gflops": variant.published.flops,
-                    "pckh50": variant.published.pckh50,
-                    "pckh10": variant.published.pckh10,
-                    "source": variant.published.source,
-                },
-            }
-        )
+    family = [(variant, complexity(variant)) for variant in VARIANTS.values()]
     if as_json:
-        print_json(rows)
+        print_json(
+            [
+                {
+                    "variant": variant.name,
+                    "resolution": variant.resolution,
+                    "parameters": ours.parameters,
+                    "flops": ours.flops,
+                    "published": {
+                        "parameters_millions": variant.published.parameters,
+                        "gflops": variant.published.flops,
+                        "pckh50": variant.published.pckh50,
+                        "pckh10": variant.published.pckh10,
+                        "source": variant.published.source,
+                    },
+                }
+                for variant, ours in family
+            ]
+        )
         return
     numbers = ("input", "parameters", "published", "GFLOPs", "published ", "PCKh@50", "@10")
     table = new_table("variant", *numbers, right=numbers)
-    for row in rows:
-        published = row["published"]
+    for variant, ours in family:
         table.add_row(
-            row["variant"],
-            f"{row['resolution']} px",
-            f"{row['parameters']:,}",
-            f"{published['parameters_millions']:.2f} M",
-            f"{row['flops'] / 1e9:.2f}",
-            f"{published['gflops']:.2f}",
-            f"{published['pckh50']:.1f}",
-            f"{published['pckh10']:.1f}",
+            variant.name,
+            f"{variant.resolution} px",
+            f"{ours.parameters:,}",
+            f"{variant.published.parameters:.2f} M",
+            f"{ours.flops / 1e9:.2f}",
+            f"{variant.published.flops:.2f}",
+            f"{variant.published.pckh50:.1f}",
+            f"{variant.published.pckh10:.1f}",
         )
     out.print(table)
     out.print(

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from edgepose.conversion.onnx_graph import PORTABLE_OPSET, OnnxGraph
+from edgepose.conversion.torch_evaluation import evaluating
 from edgepose.network.efficientpose import EfficientPose
 from edgepose.runtime.errors import ConversionError
 
@@ -48,14 +49,14 @@ def export_torch_to_onnx(network: EfficientPose, resolution: int, keep_head: boo
     PAFs and the maps of earlier passes are left out. The same network always gives the same bytes. Raises
     :class:`ConversionError` where torch cannot export it.
     """
-    module = HeatmapNetwork(network, keep_head).eval()
+    module = HeatmapNetwork(network, keep_head)
     parameter = next(network.parameters())
     image = torch.zeros(1, 3, resolution, resolution, dtype=parameter.dtype, device=parameter.device)
     exported = io.BytesIO()
     try:
-        with _silenced():
+        with _silenced(), evaluating(network):
             torch.onnx.export(
-                module,
+                module.eval(),
                 (image,),
                 exported,  # type: ignore[arg-type]  # the tracing exporter writes to files alike
                 dynamo=False,

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 # Heatmaps range over 0 to 1. float32 engines differ by the order of their sums only, some 1e-6.
 FLOAT32_TOLERANCE = 1e-4
-# A float16 filter is off by up to 2**-11 of its value. On 60 photographs the official RT, I, RT_LITE and I_LITE differ
-# by at most 4.3e-3, 2.8e-3, 9.4e-3 and 4.0e-3, and every visible joint stays on its pixel: three times the worst.
+# A float16 filter is off by up to 2**-11 of its value. On 60 photographs the official RT, I, RT_LITE and I_LITE
+# differ by at most 4.3e-3, 2.8e-3, 9.4e-3 and 4.0e-3, and every visible joint stays on its pixel: three times
+# the worst.
 FLOAT16_TOLERANCE = 3e-2
 # The official real-time decoder takes a joint for visible from this score on (``track.py``).
 VISIBLE_SCORE = 0.3
@@ -91,19 +92,14 @@ def run_torch(network: EfficientPose, images: np.ndarray, keep_head: bool = Fals
     """Heatmaps [n, 16, h, w] of the network in evaluation mode, on one thread."""
     import torch
 
-    threads, training = torch.get_num_threads(), network.training
-    torch.set_num_threads(1)
-    try:
-        network.eval()
-        with torch.inference_mode():
-            outputs = []
-            for image in torch.from_numpy(np.ascontiguousarray(images)):
-                heatmaps = network.low_resolution_heatmaps(image[None])
-                outputs.append(network.upscale(heatmaps) if keep_head else heatmaps)
-            return torch.cat(outputs).numpy()
-    finally:
-        network.train(training)
-        torch.set_num_threads(threads)
+    from edgepose.conversion.torch_evaluation import evaluating
+
+    outputs = []
+    with evaluating(network), torch.inference_mode():
+        for image in torch.from_numpy(np.ascontiguousarray(images)):
+            heatmaps = network.low_resolution_heatmaps(image[None])
+            outputs.append(network.upscale(heatmaps) if keep_head else heatmaps)
+    return torch.cat(outputs).numpy()
 
 
 def run_tflite(tflite: bytes, images: np.ndarray) -> np.ndarray:

@@ -373,7 +373,9 @@ def _check_output(path: Path) -> None:
         with tempfile.TemporaryFile(dir=path.absolute().parent):
             pass
     except OSError as error:
-        raise UsageError(f"cannot write --output {path}: {error.strerror}", "name a folder you can write to") from error
+        raise UsageError(
+            f"cannot write --output {path}: {error.strerror}", "name a folder you can write to"
+        ) from error
     if path.exists():
         try:
             Bundle.open(path)

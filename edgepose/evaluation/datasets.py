@@ -27,10 +27,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from edgepose.runtime.errors import DatasetError
+from edgepose.runtime.images import IMAGE_SUFFIXES
 from edgepose.runtime.joints import JOINTS
 
 ANNOTATIONS = "annotations.json"
-IMAGE_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".webp"}
 MAX_ANNOTATION_BYTES = 256 << 20
 MAX_RECORDS = 1_000_000
 MAX_COORDINATE = 1e5  # pixels
@@ -71,9 +71,7 @@ class PoseDataset:
         """The records that ``keep`` accepts, under ``name``. Raises :class:`DatasetError` for none."""
         kept = tuple(record for record in self.records if keep(record))
         if not kept:
-            raise DatasetError(
-                f"no record of data set {self.name!r} is left after selecting {name or 'some'}"
-            )
+            raise DatasetError(f"no record of data set {self.name!r} is left after selecting {name or 'some'}")
         return PoseDataset(name or self.name, kept)
 
 
@@ -87,30 +85,23 @@ def open_dataset(path: str | Path) -> PoseDataset:
     if path.is_file():
         return _read_annotations(path)
     if not path.is_dir():
-        raise DatasetError(
-            f"there is no data set at {path}", "name a folder of pictures or an annotations.json"
-        )
+        raise DatasetError(f"there is no data set at {path}", "name a folder of pictures or an annotations.json")
     if (path / ANNOTATIONS).is_file():
         return _read_annotations(path / ANNOTATIONS)
     return _list_pictures(path)
 
 
 def _list_pictures(folder: Path) -> PoseDataset:
-    pictures = sorted(
-        file for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file()
-    )
+    pictures = sorted(file for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file())
     if not pictures:
         raise DatasetError(
-            f"{folder} holds neither {ANNOTATIONS} nor pictures ({', '.join(sorted(IMAGE_SUFFIXES))})",
+            f"{folder} holds neither {ANNOTATIONS} nor pictures ({', '.join(IMAGE_SUFFIXES)})",
             "name the folder that holds the pictures themselves",
         )
     unlabelled = _Labels(np.full((len(JOINTS), 2), np.nan, np.float32), np.zeros(len(JOINTS), bool), math.nan)
     return PoseDataset(
         folder.name,
-        tuple(
-            PersonRecord(picture.name, picture, None, *unlabelled, upright=True, source="")
-            for picture in pictures
-        ),
+        tuple(PersonRecord(picture.name, picture, None, *unlabelled, upright=True, source="") for picture in pictures),
     )
 
 
@@ -121,9 +112,7 @@ def _read_annotations(path: Path) -> PoseDataset:
             raise DatasetError(f"{path} has {size} bytes; at most {MAX_ANNOTATION_BYTES} are read")
         document = json.loads(path.read_bytes())
     except OSError as error:
-        raise DatasetError(
-            f"cannot read {path}: {error.strerror or error}", "check the path and rights"
-        ) from error
+        raise DatasetError(f"cannot read {path}: {error.strerror or error}", "check the path and rights") from error
     except (ValueError, RecursionError) as error:
         raise DatasetError(f"{path} is not JSON: {error}", "see the edgepose annotations format") from error
     if not isinstance(document, dict) or not isinstance(document.get("records"), list):
@@ -216,9 +205,7 @@ def _labels(record: dict[str, Any], where: str) -> _Labels:
         return _Labels(keypoints, evaluate, math.nan)
     for field in ("keypoints", "evaluate"):
         value = record.get(field)
-        _require(
-            isinstance(value, list) and len(value) == len(JOINTS), where, field, "is not a list of sixteen"
-        )
+        _require(isinstance(value, list) and len(value) == len(JOINTS), where, field, "is not a list of sixteen")
     for joint, (point, flag) in enumerate(zip(record["keypoints"], record["evaluate"], strict=True)):
         _require(isinstance(flag, bool), where, "evaluate", "holds what is neither true nor false")
         _require(isinstance(point, list) and len(point) == 2, where, "keypoints", "holds what is no [x, y]")

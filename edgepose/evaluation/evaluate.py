@@ -87,14 +87,9 @@ def _shares(shares: JointShares) -> dict[str, Any]:
     return {
         "total": round(shares.total, 2),
         "interval95": [round(shares.interval.low, 2), round(shares.interval.high, 2)],
-        "per_joint": {
-            name: None if value is None else round(value, 2) for name, value in shares.per_joint.items()
-        },
+        "per_joint": {name: None if value is None else round(value, 2) for name, value in shares.per_joint.items()},
     }
 
 
 def _rounded(points: np.ndarray) -> list[list[float | None]]:
-    return [
-        [None, None] if np.isnan(point).any() else [round(float(value), 2) for value in point]
-        for point in points
-    ]
+    return [[None, None] if np.isnan(point).any() else [round(float(value), 2) for value in point] for point in points]

@@ -10,13 +10,13 @@ import numpy as np
 
 from edgepose.evaluation.datasets import PersonRecord, PoseDataset
 from edgepose.runtime.estimator import PoseEstimator
+from edgepose.runtime.images import read_image
 from edgepose.runtime.joints import JOINTS
-from edgepose.runtime.sources import read_image
 
 # Called with the number of records done and their total.
 Progress = Callable[[int, int], None]
 
-CROP_RULE = "annotated square in whole pixels, x1.0; outside the picture black"
+CROP_RULE = "annotated square in whole pixels, x1.0, black outside the picture; the whole picture without one"
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,9 +15,9 @@ SKIN_TONES = np.array(
     [[177, 203, 240], [140, 180, 229], [113, 152, 210], [85, 124, 183], [60, 92, 148], [43, 63, 103]],
     np.float32,
 ) / np.float32(255)
-HAIR_TONES = np.array(
-    [[20, 18, 22], [30, 42, 66], [45, 75, 120], [80, 140, 190], [160, 165, 170]], np.float32
-) / (np.float32(255))
+HAIR_TONES = np.array([[20, 18, 22], [30, 42, 66], [45, 75, 120], [80, 140, 190], [160, 165, 170]], np.float32) / (
+    np.float32(255)
+)
 EYE = np.array([30, 30, 35], np.float32) / np.float32(255)
 LIPS = np.array([0.62, 0.6, 0.88], np.float32)  # times the skin
 

@@ -31,9 +31,7 @@ class DemoRecipe:
 
     def __post_init__(self) -> None:
         if self.generator != "figures":
-            raise DatasetError(
-                f"calibration set {self.name!r}: unknown generator {self.generator!r}", "use 'figures'"
-            )
+            raise DatasetError(f"calibration set {self.name!r}: unknown generator {self.generator!r}", "use 'figures'")
         for field, low, high in (
             ("first_seed", 0, 2**31),
             ("count", 1, MAX_COUNT),

@@ -47,9 +47,7 @@ def render_figure(seed: int, size: int | tuple[int, int] = 256) -> RenderedFigur
     """
     width, height = (size, size) if isinstance(size, int) else size
     if not (MIN_SIZE <= width <= MAX_SIZE and MIN_SIZE <= height <= MAX_SIZE):
-        raise UsageError(
-            f"a figure cannot be drawn at {width}x{height} pixels", f"use {MIN_SIZE} to {MAX_SIZE}"
-        )
+        raise UsageError(f"a figure cannot be drawn at {width}x{height} pixels", f"use {MIN_SIZE} to {MAX_SIZE}")
     if seed < 0:
         raise UsageError(f"seed {seed} is negative", "use a seed of 0 or more")
     rng = np.random.Generator(np.random.PCG64(seed))
@@ -59,9 +57,7 @@ def render_figure(seed: int, size: int | tuple[int, int] = 256) -> RenderedFigur
     scale, offset, region = _frame(rng, skeleton, width, height)
 
     s = SUPERSAMPLING
-    soles = max(
-        skeleton.points[f"{side}_{part}"][1] for side in ("left", "right") for part in ("heel", "toe")
-    )
+    soles = max(skeleton.points[f"{side}_{part}"][1] for side in ("left", "right") for part in ("heel", "toe"))
     floor = soles * scale + offset[1]
     background = draw_background(rng, width, height, floor)
     light = _sample_light(rng)
@@ -106,9 +102,7 @@ def _sample_light(rng: np.random.Generator) -> Light:
     )
 
 
-def _cast_shadow(
-    background: np.ndarray, skeleton: Skeleton, scale: float, offset: np.ndarray, light: Light
-) -> None:
+def _cast_shadow(background: np.ndarray, skeleton: Skeleton, scale: float, offset: np.ndarray, light: Light) -> None:
     """Darken the ground around the feet."""
     shade = np.zeros(background.shape[:2], np.float32)
     for side in ("left", "right"):

@@ -91,9 +91,7 @@ def draw_group(layers: Layers, group: Group, scale: float, offset: np.ndarray, l
     points[:, 2] = z
     own = (points - group.origin.astype(np.float32)) @ group.axes.astype(np.float32)
     paints = list(dict.fromkeys(capsule.paint for capsule in group.capsules))
-    paint_of = np.array([paints.index(capsule.paint) for capsule in group.capsules])[
-        buffers.owner.ravel()[chosen]
-    ]
+    paint_of = np.array([paints.index(capsule.paint) for capsule in group.capsules])[buffers.owner.ravel()[chosen]]
     albedo = np.empty((len(chosen), 3), np.float32)
     for number, paint in enumerate(paints):
         share = np.flatnonzero(paint_of == number)
@@ -138,18 +136,12 @@ def _merge_capsule(buffers: _Buffers, index: int, capsule: Capsule, scale: float
     ends = np.array([capsule.start[:2], capsule.end[:2]])
     radii = np.array([[capsule.start_radius], [capsule.end_radius]])
     low = np.maximum(np.floor((ends - radii).min(0) * scale + offset).astype(int), 0)
-    high = np.minimum(
-        np.ceil((ends + radii).max(0) * scale + offset).astype(int) + 1, buffers.depth.shape[::-1]
-    )
+    high = np.minimum(np.ceil((ends + radii).max(0) * scale + offset).astype(int) + 1, buffers.depth.shape[::-1])
     if (low >= high).any():
         return
     box = (slice(low[1], high[1]), slice(low[0], high[0]))
-    x = ((np.arange(low[0], high[0]) + 0.5 - offset[0]) / scale - capsule.start[0]).astype(np.float32)[
-        None, :
-    ]
-    y = ((np.arange(low[1], high[1]) + 0.5 - offset[1]) / scale - capsule.start[1]).astype(np.float32)[
-        :, None
-    ]
+    x = ((np.arange(low[0], high[0]) + 0.5 - offset[0]) / scale - capsule.start[0]).astype(np.float32)[None, :]
+    y = ((np.arange(low[1], high[1]) + 0.5 - offset[1]) / scale - capsule.start[1]).astype(np.float32)[:, None]
 
     # Squared half-chord of the sphere at t: constant + 2 * linear * t - k * t^2.
     linear = np.float32(capsule.start_radius) * taper + x * axis[0] + y * axis[1]

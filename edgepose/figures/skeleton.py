@@ -81,9 +81,7 @@ ARM_POSES = (
     ),
 )
 LEG_POSES = (
-    AnglePose(
-        0.5, {"hip_abduction": (6, 4), "hip_flexion": (2, 5), "hip_twist": (12, 8), "knee_flexion": (5, 5)}
-    ),
+    AnglePose(0.5, {"hip_abduction": (6, 4), "hip_flexion": (2, 5), "hip_twist": (12, 8), "knee_flexion": (5, 5)}),
     AnglePose(  # legs apart
         0.25, {"hip_abduction": (18, 6), "hip_flexion": (5, 8), "hip_twist": (18, 8), "knee_flexion": (8, 8)}
     ),
@@ -174,21 +172,14 @@ def pose_skeleton(proportions: Proportions, angles: dict[str, float]) -> Skeleto
     """Put ``angles`` on a skeleton of these ``proportions``; the pelvis is the origin."""
     p = proportions
     pelvis = about_z(angles["lean"]) @ about_y(angles["heading"])
-    chest = (
-        pelvis
-        @ about_y(angles["spine_twist"])
-        @ about_z(angles["spine_lean"])
-        @ about_x(-angles["spine_bend"])
-    )
+    chest = pelvis @ about_y(angles["spine_twist"]) @ about_z(angles["spine_lean"]) @ about_x(-angles["spine_bend"])
     head = chest @ about_y(angles["neck_turn"]) @ about_z(angles["neck_tilt"]) @ about_x(-angles["neck_nod"])
 
     points = {"pelvis": np.zeros(3)}
     waist = pelvis @ np.array([0, -0.3 * p.trunk, 0])
     points["waist"] = waist
     points["thorax"] = waist + chest @ np.array([0, -0.7 * p.trunk, 0])
-    points["upper_neck"] = points["thorax"] + (0.5 * chest + 0.5 * head) @ np.array(
-        [0, -p.neck, 0.15 * p.neck]
-    )
+    points["upper_neck"] = points["thorax"] + (0.5 * chest + 0.5 * head) @ np.array([0, -p.neck, 0.15 * p.neck])
     points["head_top"] = points["upper_neck"] + head @ np.array([0, -p.head, 0])
     for side, sign in SIDES.items():
 

@@ -4,7 +4,7 @@ Parameters: all weights and biases, the running statistics of batch normalisatio
 transposed convolutions of the upscaling (12,336). FLOPs: every multiplication and every addition of the
 convolutions (twice the multiply-accumulates), biases, activations, attention, pooling and residual
 connections; batch normalisation is free, as it folds into the convolution before it, and so is the sigmoid,
-as in TensorFlow's profiler. This meets Table 3 to 0.02 % or its own rounding.
+as in TensorFlow's profiler. So counted, all variants meet the published figures to their own rounding.
 """
 
 import math

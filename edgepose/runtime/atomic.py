@@ -16,10 +16,14 @@ def atomic_path(path):
     Raises :class:`EdgeposeError` where the folder is missing, not writable, or full.
     """
     path = os.fspath(path)
-    folder = os.path.dirname(os.path.abspath(path))
+    # Through links: the file that a link names is replaced, not the link.
+    target = os.path.realpath(path)
+    folder = os.path.dirname(target)
     suffix = os.path.splitext(path)[1]
-    if os.path.isdir(path):
-        raise EdgeposeError("cannot write {}: it is a folder".format(path), "name a file")
+    # A device replaced by a file (`--json /dev/null` as root) would be a worse surprise than an error.
+    if os.path.exists(target) and not os.path.isfile(target):
+        kind = "a folder" if os.path.isdir(target) else "not a regular file"
+        raise EdgeposeError("cannot write {}: it is {}".format(path, kind), "name a file")
     temporary = None
     try:
         handle, temporary = tempfile.mkstemp(prefix=".edgepose-", suffix=suffix, dir=folder)
@@ -28,8 +32,10 @@ def atomic_path(path):
         with open(temporary, "rb") as written:
             os.fsync(written.fileno())
         os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
+        os.replace(temporary, target)
         temporary = None
+    except BrokenPipeError:  # of what the block prints; not a fault of this file
+        raise
     except OSError as error:
         raise write_error(path, error)
     finally:

@@ -3,8 +3,8 @@
 import cv2
 import numpy as np
 
-from edgepose.runtime.backends.base import require_finite
 from edgepose.runtime.errors import EngineError, UsageError
+from edgepose.runtime.heatmaps import require_finite
 from edgepose.runtime.joints import JOINTS
 from edgepose.runtime.peak_search import SeparablePeakSearch
 from edgepose.runtime.upsampling import full_map_matrix, gaussian_kernel
@@ -62,9 +62,9 @@ class HeatmapDecoder(object):
             if self.sigma > 0:
                 kernel = gaussian_kernel(self.sigma)
                 # float64 like scipy, whose 'reflect' is OpenCV's BORDER_REFLECT.
-                full_map = cv2.sepFilter2D(
-                    full_map, cv2.CV_64F, kernel, kernel, borderType=cv2.BORDER_REFLECT
-                ).astype(np.float32)
+                full_map = cv2.sepFilter2D(full_map, cv2.CV_64F, kernel, kernel, borderType=cv2.BORDER_REFLECT).astype(
+                    np.float32
+                )
             peaks[joint] = full_map.argmax()
             scores[joint] = full_map.flat[peaks[joint]]
         rows, columns = divmod(peaks, self.width)

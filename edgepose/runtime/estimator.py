@@ -54,6 +54,8 @@ class PoseEstimator(object):
         threads = default_threads() if threads is None else threads
         if not isinstance(threads, int) or isinstance(threads, bool) or not 1 <= threads <= MAX_THREADS:
             raise UsageError("{!r} is not a number of threads".format(threads), "1 to {}".format(MAX_THREADS))
+        #: The :class:`Bundle` this runs.
+        self.bundle = bundle
         self.manifest = manifest
         self.decoder = decoder
         self.threads = threads

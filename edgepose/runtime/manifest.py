@@ -12,8 +12,8 @@ The manifest is the contract between the half that converts and the half that ru
 ``engine``         ``format`` (``tflite``/``onnx``), ``member``, ``input`` and ``output`` tensor (below), ``macs``
 ``preprocessing``  ``mode`` (``letterbox``), ``channels`` (``RGB``), ``scale`` and ``offset`` (3 numbers each):
                    network input = byte * scale + offset
-``decoder``        ``upsampling`` (pixels of the full map per heatmap cell, a power of two), ``sigma`` (of the still-image decoder),
-                   ``default`` (name of the decoder), ``joints`` (16 names)
+``decoder``        ``upsampling`` (pixels of the full map per heatmap cell, a power of two), ``sigma`` (of the
+                   still-image decoder), ``default`` (name of the decoder), ``joints`` (16 names)
 ``provenance``     digests and tool versions, from checkpoint to engine
 ``measured``       what the gates measured at conversion
 ``members``        every other file of the archive: ``{name: {"bytes": n, "sha256": hex}}``

@@ -9,16 +9,12 @@ from edgepose.runtime.joints import JOINTS
 class Pose(object):
     """The joints of one person in one frame.
 
-    ``keypoints``: float32 [16, 2], x and y in pixels of the caller's frame. Coordinates are continuous: the frame
-    spans [0, width] x [0, height] and the centre of its first pixel is (0.5, 0.5).
-    ``scores``: float32 [16], the decoder's map at each joint; about 1 where the network is certain, near 0 where it
-    sees nothing.
-    ``names``: the joints in that order. ``pose["left_wrist"]`` is ``(x, y, score)`` of one of them.
-
-    Both arrays are read-only: a pose does not change once it is made.
+    Coordinates are continuous: the frame spans [0, width] x [0, height], and the centre of its first pixel is
+    (0.5, 0.5). Scores are about 1 where the network is certain and near 0 where it sees nothing. ``names`` are the
+    joints in order; ``pose["left_wrist"]`` is ``(x, y, score)`` of one of them. A pose does not change once made.
     """
 
-    __slots__ = ("keypoints", "scores")
+    __slots__ = ("_keypoints", "_scores")
     names = JOINTS
 
     def __init__(self, keypoints, scores):
@@ -33,11 +29,18 @@ class Pose(object):
             )
         keypoints.setflags(write=False)
         scores.setflags(write=False)
-        object.__setattr__(self, "keypoints", keypoints)
-        object.__setattr__(self, "scores", scores)
+        self._keypoints = keypoints
+        self._scores = scores
 
-    def __setattr__(self, name, value):
-        raise AttributeError("a Pose does not change; make another one")
+    @property
+    def keypoints(self):
+        """Float32 [16, 2], read-only: x and y in pixels of the caller's frame."""
+        return self._keypoints
+
+    @property
+    def scores(self):
+        """Float32 [16], read-only: the decoder's map at each joint."""
+        return self._scores
 
     def __getitem__(self, name):
         """``(x, y, score)`` of the joint called ``name``. Raises :class:`UsageError` for a name that is none."""

@@ -51,7 +51,7 @@ class CropTransform(_CropTransform):
     def to_frame(self, peaks):
         """Full-map coordinates [n, 2] (x, y) -> float32 [n, 2] in pixels of the frame, clipped to what is visible."""
         pixels = np.asarray(peaks, dtype=np.float64) * self.map_scale - self.padding
-        pixels = pixels * (float(self.region[0]) / self.resized[0], float(self.region[1]) / self.resized[1])
+        pixels = pixels * (self.region[0] / self.resized[0], self.region[1] / self.resized[1])
         pixels += self.origin
         return np.clip(pixels, self.visible[:2], self.visible[2:]).astype(np.float32)
 
@@ -74,7 +74,7 @@ class Preprocessor(object):
         self._interleaved_table = np.ascontiguousarray(self._tables.T)[None]
         height, width = manifest.heatmap_size
         upsampling = manifest.decoder.upsampling
-        self._map_scale = (float(self._size) / (width * upsampling), float(self._size) / (height * upsampling))
+        self._map_scale = (self._size / (width * upsampling), self._size / (height * upsampling))
         self._tensor = np.empty(tensor.shape, dtype=self._tables.dtype)
         # Where the last region was drawn: only a change of place makes the padding black again.
         self._drawn = None
@@ -97,13 +97,13 @@ class Preprocessor(object):
             raise UsageError("there is no color order {!r}{}".format(color, did_you_mean(color, COLOR_ORDERS)))
         height, width = frame.shape[:2]
         left, top, right, bottom = _whole_region(region, width, height)
-        halvings = _halvings(max(right - left, bottom - top) / float(self._size))
+        halvings = _halvings(max(right - left, bottom - top) / self._size)
         left, right = _multiple_of(left, right, halvings)
         top, bottom = _multiple_of(top, bottom, halvings)
         region_size = (right - left, bottom - top)
 
-        scale = self._size / float(max(region_size))
-        resized = (max(1, int(round(region_size[0] * scale))), max(1, int(round(region_size[1] * scale))))
+        scale = self._size / max(region_size)
+        resized = (max(1, round(region_size[0] * scale)), max(1, round(region_size[1] * scale)))
         padding = (int((self._size - resized[0]) / 2), int((self._size - resized[1]) / 2))
         pixels = _resize(_cut(frame, left, top, right, bottom), resized, 1.0 / scale, halvings)
         if code is not None:
@@ -182,9 +182,9 @@ def _whole_region(region, width, height):
         raise SourceError("the region {!r} is not finite, or out of all proportion".format(tuple(region)))
     if region_width <= 0 or region_height <= 0:
         raise SourceError("the region {!r} has no area".format(tuple(region)), "give x, y, width, height in pixels")
-    left, top = int(math.floor(x + 0.5)), int(math.floor(y + 0.5))
-    right = max(left + 1, int(math.floor(x + region_width + 0.5)))
-    bottom = max(top + 1, int(math.floor(y + region_height + 0.5)))
+    left, top = math.floor(x + 0.5), math.floor(y + 0.5)
+    right = max(left + 1, math.floor(x + region_width + 0.5))
+    bottom = max(top + 1, math.floor(y + region_height + 0.5))
     if right <= 0 or bottom <= 0 or left >= width or top >= height:
         raise SourceError("the region {!r} lies outside the frame of {}x{}".format(tuple(region), width, height))
     inside = left >= 0 and top >= 0 and right <= width and bottom <= height
@@ -243,7 +243,7 @@ def _resize(pixels, size, ratio, halvings):
         variance += step * step / 4
         step *= 2
     if ratio > 1:
-        missing = ((ratio - 1) / 2) ** 2 + 1 / 6.0 - variance - step * step / 6
+        missing = ((ratio - 1) / 2) ** 2 + 1 / 6 - variance - step * step / 6
         sigma = math.sqrt(max(missing, 0.0)) / step
         radius = int(3 * sigma + 0.5)
         if radius > 0:

@@ -45,7 +45,7 @@ def gaussian_kernel(sigma):
 
 
 def gaussian_smoothing_matrix(size, sigma):
-    """Float64 ``[size, size]``: one axis of ``gaussian_filter``, borders reflected as ``d c b a | a b c d | d c b a``."""
+    """Float64 ``[size, size]``: one axis of scipy's ``gaussian_filter``, borders reflected (``b a | a b c | c b``)."""
     kernel = gaussian_kernel(sigma)
     radius = len(kernel) // 2
     matrix = np.zeros((size, size))

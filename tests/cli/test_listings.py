@@ -29,7 +29,10 @@ def test_one_target_is_shown_in_full(type_command):
     shown = type_command("targets", "jetson-nano").out
     assert "SM 5.3" in shown
     assert "TensorRT 8.2.1" in shown
-    assert json.loads(type_command("targets", "jetson-nano", "--json").out)["precisions"]["int8"]["supported"] is False
+    assert (
+        json.loads(type_command("targets", "jetson-nano", "--json").out)["precisions"]["int8"]["supported"]
+        is False
+    )
 
 
 def test_doctor_says_what_this_machine_can_do(type_command):
@@ -45,6 +48,16 @@ def test_doctor_says_what_this_machine_can_do(type_command):
 def test_version_and_help(type_command):
     assert type_command("--version").out.strip() == f"edgepose {__version__}"
     help_text = type_command("--help").out
-    for command in ("convert", "run", "inspect", "evaluate", "bench", "variants", "targets", "weights", "doctor"):
+    for command in (
+        "convert",
+        "run",
+        "inspect",
+        "evaluate",
+        "bench",
+        "variants",
+        "targets",
+        "weights",
+        "doctor",
+    ):
         assert command in help_text
         assert type_command(command, "--help").code == 0

@@ -21,7 +21,10 @@ CONVERT = ("convert", "--variant", "RT", "--target", "raspberry-pi-4")
         (("convert", "--variant", "RT", "--target", "jetson-nano"), "does not convert for jetson-nano yet"),
         (("convert", "--variant", "RT", "--target", "jetson-nano", "--precision", "int8"), "SM 5.3"),
         (("convert", "--variant", "RT", "--target", "coral-usb"), "does not convert for coral-usb yet"),
-        (("convert", "--variant", "RT", "--target", "coral-usb", "--precision", "fp32"), "8-bit integers alone"),
+        (
+            ("convert", "--variant", "RT", "--target", "coral-usb", "--precision", "fp32"),
+            "8-bit integers alone",
+        ),
         (("convert", "--variant", "RT"), "--target"),
         (("convert", "--wariant", "RT"), "--wariant"),
         (("targets", "jetson-nanoo"), "did you mean 'jetson-nano'"),

@@ -68,10 +68,10 @@ def test_the_oldest_entries_leave_a_full_cache(tmp_path, monkeypatch):
     monkeypatch.setattr(cache_module, "MAX_CACHE_BYTES", 2500)
     cache = StageCache(tmp_path)
     for number in range(3):
-        cache.put("export", f"{number:064d}", StageResult(bytes(1000), {}))
-        os.utime(cache._path("export", f"{number:064d}"), (number, number))
-    cache.put("export", f"{3:064d}", StageResult(bytes(1000), {}))
-    kept = [cache.get("export", f"{number:064d}") is not None for number in range(4)]
+        cache.put("export", str(number).ljust(64, "0"), StageResult(bytes(1000), {}))
+        os.utime(cache._path("export", str(number).ljust(64, "0")), (number, number))
+    cache.put("export", "3".ljust(64, "0"), StageResult(bytes(1000), {}))
+    kept = [cache.get("export", str(number).ljust(64, "0")) is not None for number in range(4)]
     assert kept == [False, False, True, True]
 
 

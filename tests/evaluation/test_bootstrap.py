@@ -6,9 +6,7 @@ from edgepose.evaluation.bootstrap import share_interval
 
 
 def hits(persons, share, joints=14, seed=0):
-    return np.random.Generator(np.random.PCG64(seed)).binomial(joints, share, persons), np.full(
-        persons, joints
-    )
+    return np.random.Generator(np.random.PCG64(seed)).binomial(joints, share, persons), np.full(persons, joints)
 
 
 def test_the_interval_is_that_of_the_binomial_where_joints_are_independent():

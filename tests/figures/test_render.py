@@ -71,9 +71,7 @@ def test_the_official_network_finds_the_joints(reference):
     pytest.importorskip("ai_edge_litert.interpreter")
     from benchmarks.official_recipe import OfficialRecipe
 
-    recipe = OfficialRecipe(
-        reference / "weights" / "tflite" / "EfficientPoseRT.tflite", lite=False, threads=1
-    )
+    recipe = OfficialRecipe(reference / "weights" / "tflite" / "EfficientPoseRT.tflite", lite=False, threads=1)
     found = []
     for seed in range(16):
         figure = render_figure(seed)

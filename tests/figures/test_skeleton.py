@@ -39,10 +39,7 @@ def any_angles(generator):
         for name in ANGLE_LIMITS
         for side in (SIDES if name not in TRUNK_ANGLES else ("",))
     ]
-    return {
-        name: generator.uniform(*ANGLE_LIMITS[name.removeprefix("right_").removeprefix("left_")])
-        for name in names
-    }
+    return {name: generator.uniform(*ANGLE_LIMITS[name.removeprefix("right_").removeprefix("left_")]) for name in names}
 
 
 @given(SEEDS)

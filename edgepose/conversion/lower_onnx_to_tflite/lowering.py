@@ -55,9 +55,7 @@ class Lowering:
         """NHWC shape of the rank-4 value ``name`` that ``node`` uses."""
         shape = self.shapes[name]
         if len(shape) != 4:
-            refuse(
-                node, f"'{name}' has the shape {list(shape)}; only batches of images (rank 4) are supported"
-            )
+            refuse(node, f"'{name}' has the shape {list(shape)}; only batches of images (rank 4) are supported")
         return shape[0], shape[2], shape[3], shape[1]
 
     def add_input(self, value: Value) -> int:
@@ -89,7 +87,8 @@ class Lowering:
         array = array.astype(np.float32)
         if not self._half or array.ndim < 2:
             return self.writer.add_constant(name, array)
-        half = array.astype(np.float16)
+        with np.errstate(over="ignore"):
+            half = array.astype(np.float16)
         if not np.isfinite(half).all():
             raise ConversionError(
                 f"the weights '{name}' reach {np.abs(array).max():.3g}, beyond float16's 65504",

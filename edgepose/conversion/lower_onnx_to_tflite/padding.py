@@ -48,15 +48,17 @@ def is_same_padding(pads: Pads, input_size: Size, kernel: Size, strides: Size, d
     return True
 
 
-def transposed_padding(
-    pads: Pads, input_size: Size, output_size: Size, kernel: Size, strides: Size
-) -> int | None:
-    """TFLite's scheme for a transposed convolution that crops ``pads``; None where neither does that."""
-    sides = []
+def transposed_padding(pads: Pads, input_size: Size, output_size: Size, kernel: Size, strides: Size) -> int | None:
+    """TFLite's scheme for a transposed convolution that crops ``pads``; None where neither does that.
+
+    VALID crops nothing; SAME enlarges by just the stride, and the odd pixel comes off the end.
+    """
+    valid = same = True
     for axis in range(2):
         full = (input_size[axis] - 1) * strides[axis] + kernel[axis]
-        crop = max(full - output_size[axis], 0)
-        sides.append((crop, pads[axis] == crop // 2))
-    if not all(fits for _, fits in sides):
-        return None
-    return schema.Padding.SAME if any(crop for crop, _ in sides) else schema.Padding.VALID
+        crop = full - output_size[axis]
+        valid = valid and crop == 0 and pads[axis] == 0
+        same = same and output_size[axis] == input_size[axis] * strides[axis] and crop >= 0 and pads[axis] == crop // 2
+    if valid:
+        return schema.Padding.VALID
+    return schema.Padding.SAME if same else None

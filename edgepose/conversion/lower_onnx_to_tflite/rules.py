@@ -80,13 +80,9 @@ def lower_conv_transpose(lowering: Lowering, node: Node) -> None:
         lowering.weights(node.inputs[1], weights.transpose(1, 2, 3, 0)),  # OHWI
         lowering.tensor(node.inputs[0], node),
     ]
-    bias = (
-        lowering.parameter(node.inputs[2], node) if len(node.inputs) > 2 and node.inputs[2] else np.zeros(1)
-    )
+    bias = lowering.parameter(node.inputs[2], node) if len(node.inputs) > 2 and node.inputs[2] else np.zeros(1)
     if bias.any():  # a bias came with version 3
-        lowering.emit(
-            node, Operator.TRANSPOSE_CONV, [*inputs, lowering.weights(node.inputs[2], bias)], options, 3
-        )
+        lowering.emit(node, Operator.TRANSPOSE_CONV, [*inputs, lowering.weights(node.inputs[2], bias)], options, 3)
     else:
         lowering.emit(node, Operator.TRANSPOSE_CONV, inputs, options)
 
@@ -107,12 +103,9 @@ def lower_average_pool(lowering: Lowering, node: Node) -> None:
 
 def lower_global_mean(lowering: Lowering, node: Node) -> None:
     """ReduceMean over height and width, and GlobalAveragePool: MEAN."""
-    axes = node.attributes.get("axes", (2, 3)) if node.operator == "ReduceMean" else (2, 3)
+    axes = node.attributes.get("axes", range(4)) if node.operator == "ReduceMean" else (2, 3)
     if sorted(axis % 4 for axis in axes) != [2, 3] or not node.attributes.get("keepdims", 1):
-        refuse(
-            node,
-            f"it averages over the axes {list(axes)}; only height and width, kept as 1 x 1, are supported",
-        )
+        refuse(node, f"it averages over the axes {list(axes)}; only height and width, kept as 1 x 1, are supported")
     options = schema.ReducerOptionsT()
     options.keepDims = True
     inputs = [lowering.tensor(node.inputs[0], node), lowering.integers(f"{node.output}_axes", (1, 2))]
@@ -137,9 +130,7 @@ def lower_concat(lowering: Lowering, node: Node) -> None:
         refuse(node, f"it joins along axis {node.attributes['axis']}; only channels (axis 1) are supported")
     options = schema.ConcatenationOptionsT()
     options.axis = 3
-    lowering.emit(
-        node, Operator.CONCATENATION, [lowering.tensor(name, node) for name in node.inputs], options
-    )
+    lowering.emit(node, Operator.CONCATENATION, [lowering.tensor(name, node) for name in node.inputs], options)
 
 
 def lower_sigmoid(lowering: Lowering, node: Node) -> None:
@@ -201,9 +192,7 @@ def _padded(
 def _pad(lowering: Lowering, node: Node, image: int, pads: Pads, shape: Shape) -> int:
     top, left, bottom, right = pads
     batch, height, width, channels = shape
-    amounts = lowering.integers(
-        f"{node.output}_paddings", np.array([[0, 0], [top, bottom], [left, right], [0, 0]])
-    )
+    amounts = lowering.integers(f"{node.output}_paddings", np.array([[0, 0], [top, bottom], [left, right], [0, 0]]))
     padded = (batch, top + height + bottom, left + width + right, channels)
     return lowering.emit_between(node, "padded", padded, Operator.PAD, [image, amounts], schema.PadOptionsT())
 

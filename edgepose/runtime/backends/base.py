@@ -3,6 +3,7 @@
 import numpy as np
 
 from edgepose.runtime.errors import EngineError
+from edgepose.runtime.heatmaps import require_finite
 
 NUMPY_DTYPES = {"float32": np.float32, "int8": np.int8}
 
@@ -79,31 +80,18 @@ class Backend(object):
         raise NotImplementedError
 
 
-def require_finite(heatmaps):
-    """Raise :class:`EngineError` where a value of ``heatmaps`` (float32) is not finite."""
-    # One pass and no temporary: a sum is finite only where every term is.
-    if not np.isfinite(heatmaps.sum()):
-        raise EngineError(
-            "the engine computed heatmaps with values that are not finite",
-            "run 'check' on this bundle; if it fails there as well, convert again",
-        )
-
-
 def require_same_tensor(role, spec, name, shape, dtype, scale=None, zero_point=None):
     """Raise :class:`EngineError` where an engine's tensor is not the one in the manifest (``spec``)."""
-    found = (name, tuple(int(side) for side in shape), np.dtype(dtype).name)
-    expected = (spec.name, spec.shape, spec.dtype)
-    if spec.scale is not None and scale is not None:
-        # The engine stores float32, the manifest what that prints as.
-        found += (float(np.float32(scale)), int(zero_point))
-        expected += (float(np.float32(spec.scale)), spec.zero_point)
+    found = _words(name, shape, dtype, scale, zero_point)
+    # Engines store scales as float32; a float tensor has none, whatever its details say.
+    expected = _words(spec.name, spec.shape, spec.dtype, scale and spec.scale, spec.zero_point)
     if found != expected:
         raise EngineError(
-            "the engine's {} is {}, not {} as its manifest says".format(role, _words(found), _words(expected)),
+            "the engine's {} is {}, not {} as its manifest says".format(role, found, expected),
             "convert again: the engine and the manifest of this bundle do not belong together",
         )
 
 
-def _words(tensor):
-    words = "{!r} {} {}".format(tensor[0], tensor[2], list(tensor[1]))
-    return words if len(tensor) == 3 else words + " (scale {:.8g}, zero point {})".format(*tensor[3:])
+def _words(name, shape, dtype, scale, zero_point):
+    words = "{!r} {} {}".format(name, np.dtype(dtype).name, [int(side) for side in shape])
+    return words + " (scale {:.8g}, zero point {})".format(float(np.float32(scale)), zero_point) if scale else words

@@ -1,6 +1,7 @@
 """TFLite engines: LiteRT (``ai_edge_litert``), or ``tflite_runtime`` where that is what the device has."""
 
 import importlib
+from typing import List  # noqa: F401 - in a type comment
 
 from edgepose.runtime.backends.base import Backend, require_same_tensor
 from edgepose.runtime.backends.libraries import library_error
@@ -52,7 +53,7 @@ class LiteRtBackend(Backend):
 
 def import_interpreter():
     """(package, its ``Interpreter`` class). Raises :class:`EngineError` naming the command that installs one."""
-    failures = []
+    failures = []  # type: List[Exception]
     for name in MODULES:
         try:
             return importlib.import_module(name), importlib.import_module(name + ".interpreter").Interpreter

@@ -1,0 +1,26 @@
+"""``edgepose bench``: latency and memory of a bundle on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from edgepose.cli.console import err, print_json
+
+
+def bench(
+    file: Path = typer.Argument(..., help="The bundle."),
+    seconds: float = typer.Option(5.0, "--seconds", help="Measure at least this long."),
+    threads: int | None = typer.Option(None, "--threads", help="Threads of the engine."),
+    as_json: bool = typer.Option(False, "--json", help="Print every sample and the conditions as JSON."),
+) -> None:
+    """Measure the latency of each stage and the peak memory here, on the bundle's own probe."""
+    from edgepose.runtime.latency import bench_bundle, latency_table
+
+    with err.status(f"measuring {file.name}"):
+        report = bench_bundle(file, threads=threads, seconds=seconds)
+    if as_json:
+        print_json(report)
+    else:
+        print(latency_table(report))  # noqa: T201

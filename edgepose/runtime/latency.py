@@ -1,0 +1,76 @@
+"""How long one bundle takes on this machine: the estimator under :mod:`edgepose.bench`."""
+
+from edgepose.bench.conditions import conditions, peak_memory_mb
+from edgepose.bench.measure import DEFAULT_SETTINGS, measure
+from edgepose.bench.statistics import summarise
+from edgepose.runtime.bundle import Bundle
+from edgepose.runtime.errors import UsageError
+from edgepose.runtime.estimator import PoseEstimator
+from edgepose.runtime.probe import read_probe
+
+PARTS = ("preprocess", "engine", "decode", "total")
+MAX_SECONDS = 86400.0
+
+
+def bench_bundle(path, threads=None, seconds=DEFAULT_SETTINGS.min_duration_s):
+    """Run the bundle at ``path`` on its own probe crops for ``seconds`` or longer.
+
+    Returns a JSON-able report: ``kind`` ('measured'), the bundle, ``conditions`` (taken before), ``peak_memory_mb``
+    of this process, ``latency_ms`` (p50, p90, p99, max, mean of each part) and every sample in ``samples_ms``.
+    Raises :class:`UsageError` for a duration that cannot be, and what opening and running a bundle raises.
+    """
+    if not 0 <= seconds <= MAX_SECONDS:
+        raise UsageError("{} seconds cannot be measured".format(seconds), "0 to {:.0f}".format(MAX_SECONDS))
+    before = conditions()
+    bundle = Bundle.open(path)
+    frames = [crop.image for crop in read_probe(bundle).crops]
+    with PoseEstimator(bundle, threads=threads) as estimator:
+
+        def find_one_pose(number):
+            estimator(frames[number % len(frames)])
+            return estimator.timings._asdict()
+
+        samples = measure(find_one_pose, DEFAULT_SETTINGS._replace(min_duration_s=seconds))
+        in_ms = {part: [round(value * 1e3, 4) for value in samples[part]] for part in PARTS}
+        return {
+            "kind": "measured",
+            "bundle": bundle.manifest.name,
+            "bundle_sha256": bundle.sha256,
+            "decoder": estimator.decoder,
+            "engine_library": estimator.library,
+            "threads": estimator.threads,
+            "frames": ["{}x{}".format(frame.shape[1], frame.shape[0]) for frame in frames],
+            "conditions": before,
+            "peak_memory_mb": peak_memory_mb(),
+            "latency_ms": {part: summarise(in_ms[part]) for part in PARTS},
+            "samples_ms": in_ms,
+        }
+
+
+def latency_table(report):
+    """The lines that a person reads of a report of :func:`bench_bundle`."""
+    machine = report["conditions"]
+    lines = [
+        "{}, {} thread{}, {}".format(
+            report["bundle"], report["threads"], "" if report["threads"] == 1 else "s", report["engine_library"]
+        ),
+        "",
+        "{:<11} {:>8} {:>8} {:>8} {:>8}   ms".format("measured", "p50", "p90", "p99", "max"),
+    ]
+    for part in PARTS:
+        summary = report["latency_ms"][part]
+        numbers = " ".join("{:8.2f}".format(summary[name]) for name in ("p50", "p90", "p99", "max"))
+        lines.append("{:<11} {}".format(part, numbers))
+    lines += [
+        "",
+        "{} frames of {}; {:.1f} a second; peak memory {} MB".format(
+            report["latency_ms"]["total"]["samples"],
+            ", ".join(sorted(set(report["frames"]))),
+            1e3 / report["latency_ms"]["total"]["mean"],
+            report["peak_memory_mb"],
+        ),
+        "{machine}, {processors} processors, {architecture}, load {load_average}, governor {governor}, "
+        "{temperature_c} C".format(**machine),
+        "Python {python}, numpy {numpy}, OpenCV {opencv}, {system}".format(**machine),
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,189 @@
+"""The command line that a bundle carries: ``python3 FILE.edgepose run|info|check|bench``.
+
+Exit codes: 0 done, 1 failed, 2 usage, 3 the engine does not agree with its float model, 130 interrupted.
+"""
+
+import argparse
+import json
+import os
+import sys
+
+from edgepose.runtime.errors import EXIT_DONE, EXIT_FAILED, EXIT_GATE, EXIT_USAGE, EdgeposeError, UsageError
+from edgepose.version import __version__
+
+EXIT_INTERRUPTED = 130
+DEBUG_VARIABLE = "EDGEPOSE_DEBUG"
+
+
+def main(argv=None, bundle_path=None):
+    """Run the command in ``argv`` (the process's own where left out) on the bundle at ``bundle_path``.
+
+    Returns the exit code. Errors are printed to standard error as ``error: ...`` and ``hint: ...``.
+    """
+    # FFmpeg's complaints about a damaged video would come before the error that says what to do about it.
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    try:
+        options = _parser(bundle_path).parse_args(argv)
+        if bundle_path is None:
+            raise UsageError("there is no bundle to run", "python3 FILE.edgepose " + options.command)
+        code = options.work(bundle_path, options)
+        sys.stdout.flush()
+        return code
+    except SystemExit as done:  # argparse, after --help or a wrong option
+        return EXIT_USAGE if done.code else EXIT_DONE
+    except EdgeposeError as error:
+        _print_error(error.message, error.hint)
+        return error.exit_code
+    except KeyboardInterrupt:
+        _print_error("interrupted", "nothing was left half-written")
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output left, as `| head` does; what Python flushes at exit goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
+    except MemoryError:
+        _print_error("not enough memory", "use smaller images, or close other programs")
+        return EXIT_FAILED
+    except OSError as error:
+        _print_error("cannot write to standard output: {}".format(error.strerror or error), None)
+        return EXIT_FAILED
+    except Exception as error:
+        if os.environ.get(DEBUG_VARIABLE):
+            raise
+        _print_error(
+            "a fault in edgepose itself: {}: {}".format(type(error).__name__, error),
+            "please report it with the output of the same command under {}=1".format(DEBUG_VARIABLE),
+        )
+        return EXIT_FAILED
+
+
+def _parser(bundle_path):
+    name = "FILE.edgepose" if bundle_path is None else os.path.basename(bundle_path)
+    parser = argparse.ArgumentParser(
+        prog="python3 " + name,
+        description="Sixteen joints of the person in a picture: EfficientPose for this device, in one file.",
+        epilog="exit codes: 0 done, 1 failed, 2 usage, 3 the engine does not agree with its float model",
+    )
+    parser.add_argument("--version", action="version", version="edgepose " + __version__)
+    commands = parser.add_subparsers(dest="command", metavar="run|info|check|bench")
+    commands.required = True
+
+    run = commands.add_parser("run", help="find the joints in images, folders and videos")
+    run.add_argument("sources", nargs="+", metavar="SOURCE", help="image, video, or folder of them")
+    run.add_argument("--overlay", metavar="PATH", help="draw the joints: an image, a video, or a folder for several")
+    run.add_argument("--json", metavar="PATH", help="write .json, or .jsonl (a line a frame); - prints the lines")
+    run.add_argument("--csv", metavar="PATH", help="write a row a frame; - prints them")
+    run.add_argument("--decoder", metavar="NAME", help="official (smoothed maps, for stills) or realtime")
+    run.add_argument("--region", metavar="X,Y,W,H", type=_region, help="look at this part of every frame, in pixels")
+    run.add_argument("--min-score", metavar="S", type=float, default=0.0, help="leave out joints that score less")
+    _add_threads(run)
+    run.set_defaults(work=_run)
+
+    info = commands.add_parser("info", help="what this bundle is and where it comes from")
+    info.add_argument("--json", action="store_true", help="print the whole manifest")
+    info.set_defaults(work=_info)
+
+    check = commands.add_parser("check", help="compare this device's joints with the float model's")
+    _add_threads(check)
+    check.set_defaults(work=_check)
+
+    bench = commands.add_parser("bench", help="measure latency and memory on this device")
+    bench.add_argument(
+        "--json", metavar="PATH", nargs="?", const="-", help="print every sample and the conditions, or write them to PATH"
+    )
+    bench.add_argument("--seconds", metavar="S", type=float, default=5.0, help="measure at least this long (5)")
+    _add_threads(bench)
+    bench.set_defaults(work=_bench)
+    return parser
+
+
+def _add_threads(parser):
+    parser.add_argument("--threads", metavar="N", type=int, help="CPU threads of the engine (processors, at most 4)")
+
+
+def _region(text):
+    numbers = text.split(",")
+    if len(numbers) != 4:
+        raise argparse.ArgumentTypeError("{!r} is not X,Y,W,H".format(text))
+    try:
+        return tuple(float(number) for number in numbers)
+    except ValueError:
+        raise argparse.ArgumentTypeError("{!r} is not X,Y,W,H".format(text))
+
+
+def _run(bundle_path, options):
+    from edgepose.runtime.estimator import load
+    from edgepose.runtime.progress_line import ProgressLine
+    from edgepose.runtime.run import Outputs, run_sources
+
+    outputs = Outputs(json=options.json, csv=options.csv, overlay=options.overlay)
+    with load(bundle_path, threads=options.threads, decoder=options.decoder) as estimator:
+        with ProgressLine() as progress:
+            summary = run_sources(
+                estimator, options.sources, outputs, options.region, options.min_score, progress=progress
+            )
+    for warning in summary.warnings:
+        sys.stderr.write("warning: {}\n".format(warning))
+    for _, error in summary.failures:
+        _print_error(error.message, error.hint)
+    return EXIT_FAILED if summary.failures else EXIT_DONE
+
+
+def _info(bundle_path, options):
+    from edgepose.runtime.bundle import Bundle
+
+    bundle = Bundle.open(bundle_path)
+    manifest = bundle.manifest
+    if options.json:
+        _print(json.dumps(dict(manifest.document, manifest_sha256=bundle.sha256), indent=1, sort_keys=True))
+        return EXIT_DONE
+    engine = manifest.engine
+    rows = [
+        ("bundle", "{}, every member matches its SHA-256".format(manifest.name)),
+        ("network", "EfficientPose {}, {:.2f} G multiply-adds".format(manifest.variant, engine.macs / 1e9)),
+        ("target", "{}, {}".format(manifest.target, manifest.precision)),
+        ("engine", "{}, {:.2f} MB".format(engine.format, manifest.members[engine.member].bytes / 1e6)),
+        ("decoder", "{}, map upsampled x{}".format(manifest.decoder.default, manifest.decoder.upsampling)),
+        ("written by", "edgepose {}".format(manifest.edgepose)),
+        ("manifest", "sha256 {}".format(bundle.sha256)),
+    ]
+    for spec, name in ((engine.input, "input"), (engine.output, "output")):
+        sides = " x ".join(str(side) for side in spec.shape)
+        rows.insert(-3, (name, "{}, {} {}, {}".format(spec.name, sides, spec.layout, spec.dtype)))
+    for name, value in rows:
+        _print("{:<11} {}".format(name, value))
+    return EXIT_DONE
+
+
+def _check(bundle_path, options):
+    from edgepose.runtime.bundle import Bundle
+    from edgepose.runtime.probe import check_probe
+
+    report = check_probe(Bundle.open(bundle_path), threads=options.threads)
+    _print("{}: {}".format("agrees" if report.passed else "DOES NOT AGREE", report.summary))
+    return EXIT_DONE if report.passed else EXIT_GATE
+
+
+def _bench(bundle_path, options):
+    from edgepose.runtime.atomic import write_bytes
+    from edgepose.runtime.latency import bench_bundle, latency_table
+
+    report = bench_bundle(bundle_path, threads=options.threads, seconds=options.seconds)
+    document = json.dumps(report, indent=1, sort_keys=True) + "\n"
+    if options.json == "-":
+        sys.stdout.write(document)
+        return EXIT_DONE
+    if options.json is not None:
+        write_bytes(options.json, document.encode("ascii"))
+    _print(latency_table(report))
+    return EXIT_DONE
+
+
+def _print(text):
+    sys.stdout.write(text + "\n")
+
+
+def _print_error(message, hint):
+    sys.stderr.write("error: {}\n".format(message))
+    if hint is not None:
+        sys.stderr.write("hint: {}\n".format(hint))
