@@ -20,7 +20,7 @@ STAGE_TITLES = {
 
 
 class ConsoleProgress:
-    """Shows a spinner for the running stage and a line for each finished one."""
+    """Shows a spinner with the running stage; warnings stay above it."""
 
     def __init__(self) -> None:
         self._status = err.status("")
@@ -34,12 +34,11 @@ class ConsoleProgress:
 
     def begin(self, stage: str) -> None:
         """Name the stage beside the spinner."""
-        self._status.update(STAGE_TITLES[stage])
+        number = list(STAGE_TITLES).index(stage) + 1
+        self._status.update(f"{number}/{len(STAGE_TITLES)} {STAGE_TITLES[stage]}")
 
     def end(self, report: StageReport) -> None:
-        """Print the finished stage."""
-        time = "cached" if report.cached else f"{report.seconds:.1f} s"
-        err.print(f"[green]✓[/] {STAGE_TITLES[report.name]} [dim]({time})[/]")
+        """The table at the end tells of it."""
 
     def warn(self, message: str) -> None:
         """Print the warning above the spinner."""

@@ -45,7 +45,7 @@ def inspect(
         entry = provenance.get(key)
         if isinstance(entry, dict):
             kind = f"{entry['kind']}, " if "kind" in entry else ""
-            rows.append((f"{label} digest", f"{kind}sha256 {entry.get('sha256')}"))
+            rows.append((f"{label} digest", f"{kind}sha256 {str(entry.get('sha256'))[:16]}…"))
     tools = provenance.get("tools")
     if isinstance(tools, dict):
         rows.append(("tools", ", ".join(f"{name} {version}" for name, version in sorted(tools.items()))))

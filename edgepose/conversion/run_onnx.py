@@ -24,7 +24,5 @@ def run_onnx(onnx: bytes, images: np.ndarray) -> np.ndarray:
         session = onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
         name = session.get_inputs()[0].name
         return np.concatenate([session.run(None, {name: image[None]})[0] for image in images])
-    except (
-        Exception
-    ) as error:  # ONNX Runtime raises a dozen unrelated classes, some of them plain RuntimeError
+    except Exception as error:  # ONNX Runtime raises a dozen unrelated classes
         raise ConversionError(f"ONNX Runtime cannot run the graph: {str(error).splitlines()[0]}") from error

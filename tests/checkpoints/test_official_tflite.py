@@ -147,19 +147,15 @@ def install(network: EfficientPose, convolutions: Folded) -> None:
     """Give ``network`` these convolutions in place of its own and of its batch normalisations."""
     names = official_layer_names(network)
     unused = set(convolutions) - UNREAD_HEADS
-    for path, module in list(network.named_modules()):
+    for path, module in network.named_modules():
         if isinstance(module, ConvNorm):
-            layer, convolution = names[f"{path}.conv"], module.conv
             module.norm = nn.Identity()
-        elif isinstance(module, nn.Conv2d) and path in names and module.bias is not None:
-            layer, convolution = names[path], module
-        else:
-            continue
-        weight, bias = convolutions[layer]
-        assert convolution.weight.shape == weight.shape
-        convolution.weight = nn.Parameter(weight.contiguous())
-        convolution.bias = nn.Parameter(bias)
-        unused.discard(layer)
+        elif isinstance(module, nn.Conv2d):
+            weight, bias = convolutions[names[path]]
+            assert module.weight.shape == weight.shape
+            module.weight = nn.Parameter(weight.contiguous())
+            module.bias = nn.Parameter(bias)
+            unused.discard(names[path])
     assert unused == set()
 
 

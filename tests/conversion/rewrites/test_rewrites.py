@@ -63,11 +63,8 @@ class TestFoldScales:
             "project": noise(3, 4, 1, 1),
         }
         graph = graph_of(nodes, BETA | constants)
-        before = [node.operator for node in graph.nodes]
-        for name in ("a", "b"):
-            before.remove("Mul")
-            assert name
-        _assert_rewrites(fold_scales.rewrite, graph, 2, before)
+        operators = ["Conv", "Sigmoid", "Mul", "ReduceMean", "Conv", "Sigmoid", "Mul", "Conv", "Sigmoid", "Mul", "Conv"]
+        _assert_rewrites(fold_scales.rewrite, graph, 2, operators)
 
     @pytest.mark.parametrize("shape", [(), (1,), (1, 4, 1, 1), (4, 1, 1)])
     def test_factors_of_every_shape_through_a_concat(self, shape):
@@ -165,7 +162,7 @@ class TestMergePadding:
             conv("y", "p", "w", kernel_shape=[3, 3], strides=[2, 2], auto_pad=auto_pad),
         ]
         constants = {"pads": np.array(pads), "value": np.float32(value), "w": noise(5, 4, 3, 3)}
-        return graph_of(nodes, constants)
+        return OnnxGraph.from_bytes(graph_of(nodes, constants).to_bytes())
 
     @pytest.mark.parametrize("auto_pad", ["NOTSET", "VALID"])
     def test_zeros_around_the_image_move(self, auto_pad):
@@ -249,7 +246,7 @@ class TestTidyNames:
         nodes = [
             Node("Conv", ["image", "onnx::Conv_7", "onnx::Conv_8"], ["/a/a.0/conv/Conv_output_0"], "/a/a.0/conv/Conv"),
             Node("Clip", ["/a/a.0/conv/Conv_output_0", "7", "8"], ["x"], "/a/act/Clip"),
-            Node("Conv", ["x", "onnx::Conv_9", "onnx::Conv_8"], ["heatmaps"], "/a/act/Clip"),
+            Node("Conv", ["x", "onnx::Conv_9", "onnx::Conv_8"], ["heatmaps"], "a/act/Clip"),
         ]
         for node in (nodes[0], nodes[2]):
             node.attributes["kernel_shape"] = [1, 1]

@@ -1,0 +1,86 @@
+"""Fixtures of the device half. Everything here runs under Python 3.6 with numpy, OpenCV and pytest alone."""
+
+import importlib
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+from tiny_bundles import ENGINES, probe_members, squares, tiny_bundle
+
+from edgepose.runtime.errors import EngineError
+
+# Deterministic, and patient with slow machines: a deadline would fail a test for the neighbours' work.
+settings.register_profile(
+    "device-half", max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("device-half")
+
+
+def require_library(engine):
+    """Skip the test where this Python has no library for ``engine``."""
+    try:
+        if engine == "onnx":
+            importlib.import_module("onnxruntime")
+        else:
+            importlib.import_module("edgepose.runtime.backends.litert").import_interpreter()
+    except (ImportError, EngineError) as error:
+        pytest.skip("no library for {} engines here: {}".format(engine, error))
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request):
+    """'onnx' and 'tflite' in turn, where this Python has their library."""
+    require_library(request.param)
+    return request.param
+
+
+@pytest.fixture
+def any_engine():
+    """The first engine that this Python has a library for."""
+    for name in ENGINES:
+        try:
+            require_library(name)
+        except pytest.skip.Exception:
+            continue
+        return name
+    return pytest.skip("no engine library here")
+
+
+@pytest.fixture
+def write_bundle(tmp_path):
+    """``write_bundle(data)`` -> the path of a bundle that holds those bytes."""
+
+    def write(data, name="tiny.edgepose"):
+        path = str(tmp_path / name)
+        with open(path, "wb") as file:
+            file.write(data)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def bundle_path(any_engine, write_bundle):
+    """The path of a bundle that runs here, with a probe that it passes."""
+    frame = squares(64, 64)
+    places = [(8, 8), (24, 40), (56, 24)]
+    return write_bundle(tiny_bundle(any_engine, probe=probe_members([places[j % 3] for j in range(16)], frame)))
+
+
+@pytest.fixture
+def in_folder(tmp_path, monkeypatch):
+    """Change into ``tmp_path`` for the test."""
+    monkeypatch.chdir(str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def read_only_folder(tmp_path):
+    """A folder that nothing can be written to; skipped for users whom permissions do not bind."""
+    folder = tmp_path / "read-only"
+    folder.mkdir()
+    folder.chmod(0o555)
+    if os.access(str(folder), os.W_OK):
+        pytest.skip("this user may write everywhere")
+    yield folder
+    folder.chmod(0o755)

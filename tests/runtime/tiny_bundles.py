@@ -1,0 +1,106 @@
+"""Bundles around the tiny engines of ``fixtures``, written with the standard library alone."""
+
+import hashlib
+import io
+import json
+import os
+import zipfile
+
+import cv2
+import numpy as np
+
+from edgepose.runtime.bundle import COMMENT_PREFIX
+from edgepose.runtime.joints import JOINTS
+from edgepose.runtime.manifest import to_bytes
+
+FIXTURES = os.path.join(os.path.dirname(__file__), "fixtures")
+SIDE, CELLS, UPSAMPLING = 32, 4, 8
+ENGINES = ("onnx", "tflite")
+DTYPES = ("float32", "int8")
+
+
+def engine_bytes(engine="onnx", dtype="float32"):
+    with open(os.path.join(FIXTURES, "tiny-{}.{}".format(dtype, engine)), "rb") as file:
+        return file.read()
+
+
+def tensor_document(name, engine, dtype, channels, side):
+    layout = "NHWC" if engine == "tflite" else "NCHW"
+    return {
+        "name": name,
+        "shape": [1, side, side, channels] if layout == "NHWC" else [1, channels, side, side],
+        "layout": layout,
+        "dtype": dtype,
+        "scale": 1 / 255.0 if dtype == "int8" else None,
+        "zero_point": -128 if dtype == "int8" else None,
+    }
+
+
+def manifest_document(engine="onnx", dtype="float32"):
+    """A valid manifest, without its members."""
+    return {
+        "schema": 1,
+        "edgepose": "0.1.0",
+        "name": "tiny-host-fp32",
+        "variant": "RT",
+        "target": "host",
+        "precision": "fp32" if dtype == "float32" else "int8",
+        "engine": {
+            "format": engine,
+            "member": "engine." + engine,
+            "input": tensor_document("image", engine, dtype, 3, SIDE),
+            "output": tensor_document("heatmaps", engine, dtype, len(JOINTS), CELLS),
+            "macs": 768,
+        },
+        "preprocessing": {"mode": "letterbox", "channels": "RGB", "scale": [1 / 255.0] * 3, "offset": [0.0] * 3},
+        "decoder": {"upsampling": UPSAMPLING, "sigma": 1.0, "default": "official", "joints": list(JOINTS)},
+        "provenance": {},
+        "measured": {},
+    }
+
+
+def seal(document, members):
+    """The bytes of a bundle with ``members`` (name -> bytes), whatever they are."""
+    table = {name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in members.items()}
+    return seal_manifest(to_bytes(dict(document, members=table)), members)
+
+
+def seal_manifest(manifest, members):
+    """As :func:`seal`, with the bytes of the manifest as they are."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name, data in [("manifest.json", manifest)] + sorted(members.items()):
+            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), data)
+        archive.comment = COMMENT_PREFIX + hashlib.sha256(manifest).hexdigest().encode("ascii")
+    return buffer.getvalue()
+
+
+def squares(width=SIDE, height=SIDE, red=(4, 4), green=(12, 20), blue=(28, 12)):
+    """A black BGR frame with a red, a green and a blue square of 8x8 network pixels, centred there."""
+    canvas = np.zeros((SIDE, SIDE, 3), dtype=np.uint8)
+    for channel, (x, y) in ((2, red), (1, green), (0, blue)):
+        canvas[y - 4 : y + 4, x - 4 : x + 4, channel] = 255
+    return cv2.resize(canvas, (width, height), interpolation=cv2.INTER_NEAREST)
+
+
+def probe_members(keypoints, frame):
+    """The probe of a bundle: ``frame`` as its one crop, ``keypoints`` [16, 2] as the float model's joints on it."""
+    crop = {
+        "member": "probe/00.png",
+        "keypoints": np.asarray(keypoints, dtype=float).tolist(),
+        "scores": [1.0] * len(JOINTS),
+        "truth": None,
+        "head": None,
+    }
+    document = {"decoder": "official", "crops": [crop]}
+    return {
+        "probe/00.png": cv2.imencode(".png", frame)[1].tobytes(),
+        "probe/poses.json": json.dumps(document).encode("ascii"),
+    }
+
+
+def tiny_bundle(engine="onnx", dtype="float32", probe=None):
+    """The bytes of a bundle that runs."""
+    members = {"engine." + engine: engine_bytes(engine, dtype)}
+    members.update(probe or {})
+    return seal(manifest_document(engine, dtype), members)
