@@ -96,10 +96,7 @@ def build_network(variant: Variant | str, checkpoint: Checkpoint) -> EfficientPo
     Raises :class:`CheckpointError` where the checkpoint was loaded for another variant.
     """
     wanted = get_variant(variant) if isinstance(variant, str) else variant
-    if (
-        dataclasses.replace(wanted, intermediate_outputs=checkpoint.variant.intermediate_outputs)
-        != checkpoint.variant
-    ):
+    if dataclasses.replace(wanted, intermediate_outputs=checkpoint.variant.intermediate_outputs) != checkpoint.variant:
         raise CheckpointError(
             f"{checkpoint.path} was loaded for EfficientPose {checkpoint.variant.name}, not {wanted.name}"
         )

@@ -19,9 +19,7 @@ TIMEOUT_SECONDS = 30
 CHUNK_BYTES = 1 << 16
 
 
-def download(
-    url: str, destination: Path, is_right: Callable[[bytes], bool], progress: Progress | None = None
-) -> None:
+def download(url: str, destination: Path, is_right: Callable[[bytes], bool], progress: Progress | None = None) -> None:
     """Fetch ``url`` to ``destination``, whose folder is made where it is missing.
 
     What has come so far waits in ``<destination>.part`` for the next call; ``destination`` appears once

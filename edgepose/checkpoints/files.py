@@ -32,9 +32,7 @@ def read_checkpoint_bytes(path: Path) -> bytes:
     except IsADirectoryError as error:
         raise CheckpointError(f"{path} is a folder, not a checkpoint", "name the file in it") from error
     except OSError as error:
-        raise CheckpointError(
-            f"cannot read {path}: {error.strerror or error}", "check the path and rights"
-        ) from error
+        raise CheckpointError(f"cannot read {path}: {error.strerror or error}", "check the path and rights") from error
 
 
 def checkpoint_digest(path: str | os.PathLike[str]) -> str:

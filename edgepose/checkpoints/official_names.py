@@ -40,8 +40,7 @@ _UPSCALING = ("upscaled_deconv1", "upscaled_deconv2", "upscaled_confs")
 
 
 def official_layer_names(network: EfficientPose) -> dict[str, str]:
-    """``{path of every layer with weights: official layer name}``, in the order of
-    ``network.named_modules()``."""
+    """``{path: official layer name}`` of every layer with weights, in the order of ``named_modules()``."""
     backbone_name = _lite_backbone_name if network.variant.lite else _full_backbone_name
     names = {}
     for path in weighted_layers(network):
@@ -68,9 +67,7 @@ def _lite_backbone_name(network: EfficientPose, backbone: str, inner: list[str])
     if inner[0] == "stem":
         return f"{scope}/stem/{_lite_leaf(inner[1], depthwise=False, number=0)}"
     block, repeat, part, kind = inner
-    mbconvs = {
-        path: module for path, module in network.high_resolution.named_modules() if isinstance(module, MBConv)
-    }
+    mbconvs = {path: module for path, module in network.high_resolution.named_modules() if isinstance(module, MBConv)}
     place = f"{block}.{repeat}"
     parts = ["expand", "depthwise", "project"] if mbconvs[place].expand else ["depthwise", "project"]
     # Names count up within a block, batch normalisations and pointwise convolutions each by themselves.

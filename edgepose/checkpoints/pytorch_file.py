@@ -61,7 +61,14 @@ def read_pytorch(data: bytes) -> dict[str, Tensor]:
     """
     try:
         root, storages = _read_zip(data) if data.startswith(ZIP_MAGIC) else _read_legacy(data)
-        return {name: _rebuild(name, record, storages) for name, record in _named_records(root).items()}
+        tensors, unclaimed = {}, len(data)
+        for name, record in _named_records(root).items():
+            tensors[name] = _rebuild(name, record, storages)
+            # Any number of tensors may share one storage; weights do not.
+            unclaimed -= tensors[name].nbytes
+            if unclaimed < 0:
+                raise DamagedPickleError("its tensors add up to more than the file holds")
+        return tensors
     # The many ways in which damaged bytes fail inside the standard library.
     except (
         DamagedPickleError,
@@ -69,15 +76,17 @@ def read_pytorch(data: bytes) -> dict[str, Tensor]:
         zlib.error,
         struct.error,
         EOFError,
-        NotImplementedError,
+        LookupError,
+        OverflowError,
+        RuntimeError,
+        TypeError,
+        ValueError,
     ) as error:
         raise _damaged(str(error)) from error
 
 
 def _damaged(problem: str) -> CheckpointError:
-    return CheckpointError(
-        f"the PyTorch file is cut short or damaged: {problem}", "copy or download it again"
-    )
+    return CheckpointError(f"the PyTorch file is cut short or damaged: {problem}", "copy or download it again")
 
 
 def _allow(wanted: Global) -> bool:
@@ -105,11 +114,7 @@ def _read_legacy(data: bytes) -> tuple[Any, dict[str, bytes]]:
         return resolved
 
     _, protocol, system, root, keys = (read_pickle(stream, _allow, resolve) for _ in range(5))
-    if (
-        protocol != _LEGACY_PROTOCOL
-        or not isinstance(system, dict)
-        or system.get("little_endian") is not True
-    ):
+    if protocol != _LEGACY_PROTOCOL or not isinstance(system, dict) or system.get("little_endian") is not True:
         raise DamagedPickleError("a format version or byte order that PyTorch no longer writes")
     storages = {}
     for key in keys if isinstance(keys, list) else ():
@@ -126,21 +131,19 @@ def _read_zip(data: bytes) -> tuple[Any, dict[str, bytes]]:
         entries = {entry.filename: entry for entry in archive.infolist()}
         pickles = [name for name in entries if name.endswith("/data.pkl")]
         if len(pickles) != 1:
-            raise CheckpointError(
-                "the zip archive is not a PyTorch file: it has no data.pkl", "name a checkpoint"
-            )
+            raise CheckpointError("the zip archive is not a PyTorch file: it has no data.pkl", "name a checkpoint")
         folder = pickles[0].removesuffix("data.pkl")
         # PyTorch stores without compressing; so nothing can unpack to more than the file itself holds.
         packed = [name for name, entry in entries.items() if entry.compress_type != zipfile.ZIP_STORED]
         if packed:
             raise DamagedPickleError(f"{packed[0]} is compressed, as PyTorch never writes it")
+        if sum(entry.file_size for entry in archive.infolist()) > len(data):
+            raise DamagedPickleError("its members overlap")
         if folder + "byteorder" in entries and archive.read(folder + "byteorder") != b"little":
             raise DamagedPickleError("big-endian tensors")
         root = read_pickle(io.BytesIO(archive.read(pickles[0])), _allow, _resolve_persistent)
         prefix = folder + "data/"
-        return root, {
-            name.removeprefix(prefix): archive.read(name) for name in entries if name.startswith(prefix)
-        }
+        return root, {name.removeprefix(prefix): archive.read(name) for name in entries if name.startswith(prefix)}
 
 
 def _named_records(root: Any) -> dict[str, Record]:
@@ -227,8 +230,6 @@ def _view(
     last = offset + sum((side - 1) * step for side, step in zip(size, stride, strict=True))
     numel = math.prod(size)
     if numel == 0 or numel > storage.numel or last >= storage.numel:
-        raise DamagedPickleError(
-            f"'{name}' claims the shape {list(size)}, but only {storage.numel} numbers are stored"
-        )
+        raise DamagedPickleError(f"'{name}' claims the shape {list(size)}, but only {storage.numel} numbers are stored")
     flat = torch.frombuffer(bytearray(data), dtype=storage.dtype)
     return flat.as_strided(size, stride, offset).clone(memory_format=torch.contiguous_format)

@@ -32,9 +32,7 @@ def weighted_layers(network: nn.Module) -> dict[str, nn.Module]:
 def layer_tensors(path: str, layer: nn.Module) -> dict[str, Tensor]:
     """``{state-dict key: tensor}`` of one layer, without the counter of batches that nothing here reads."""
     return {
-        f"{path}.{leaf}": tensor
-        for leaf, tensor in layer.state_dict().items()
-        if not leaf.endswith(_BATCH_COUNTER)
+        f"{path}.{leaf}": tensor for leaf, tensor in layer.state_dict().items() if not leaf.endswith(_BATCH_COUNTER)
     }
 
 
@@ -81,7 +79,4 @@ def bad_values(tensors: Mapping[str, Tensor], expected: Mapping[str, SourceTenso
 
 def to_state_dict(tensors: Mapping[str, Tensor], expected: Mapping[str, SourceTensor]) -> dict[str, Tensor]:
     """Our state dict (float32, contiguous) from tensors that neither of the checks above objects to."""
-    return {
-        key: tensors[source.name].float().permute(source.axes).contiguous()
-        for key, source in expected.items()
-    }
+    return {key: tensors[source.name].float().permute(source.axes).contiguous() for key, source in expected.items()}

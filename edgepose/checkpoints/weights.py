@@ -42,9 +42,7 @@ class OfficialWeights(NamedTuple):
 def weights_folder() -> Path:
     """Where fetched weights are kept: ``EDGEPOSE_WEIGHTS``, else in the user's cache folder."""
     override = os.environ.get(WEIGHTS_VARIABLE)
-    return (
-        Path(override).expanduser() if override else Path(platformdirs.user_cache_dir("edgepose")) / "weights"
-    )
+    return Path(override).expanduser() if override else Path(platformdirs.user_cache_dir("edgepose")) / "weights"
 
 
 def list_official_weights() -> list[OfficialWeights]:
@@ -85,9 +83,7 @@ def resolve_checkpoint(
         return fetch_official_weights(variant, progress)
     path = Path(spec).expanduser()
     if not path.exists():
-        raise CheckpointError(
-            f"there is no checkpoint {path}", "name a file, or 'official' for the published weights"
-        )
+        raise CheckpointError(f"there is no checkpoint {path}", "name a file, or 'official' for the published weights")
     return path
 
 

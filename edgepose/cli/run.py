@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from edgepose.cli.console import print_error, print_warning
+from edgepose.cli.console import err, print_error, print_warning
 from edgepose.cli.progress import CountedProgress
 from edgepose.runtime.errors import EXIT_FAILED, UsageError
 
@@ -46,6 +46,10 @@ def run(
         print_warning(warning)
     for _, error in summary.failures:
         print_error(error.message, error.hint)
+    written = [path for path in outputs if path not in (None, "-")]
+    if written:
+        frames = "1 frame" if summary.frames == 1 else f"{summary.frames} frames"
+        err.print(f"{frames}: {', '.join(written)}", markup=False, soft_wrap=True)
     if summary.failures:
         raise typer.Exit(EXIT_FAILED)
 

@@ -49,8 +49,8 @@ def load_bring_your_own_onnx(path: str | os.PathLike[str], variant: str) -> Brin
     data = read_bounded(path)
     resolution = get_variant(variant).resolution
     model = parse_model(data, source)
-    notes: list[str] = []
-    _choose_interface(model, source, resolution, notes)
+    notes = [*_fix_input(model, source, variant), *_choose_output(model, source)]
+    _require_activation(model, source, variant)
     simplified = simplify_onnx(model.SerializeToString(deterministic=True))
     if simplified.warning is not None:
         notes.append(simplified.warning)
@@ -59,10 +59,9 @@ def load_bring_your_own_onnx(path: str | os.PathLike[str], variant: str) -> Brin
     image = graph.inputs[0]
     if image.shape != (1, 3, resolution, resolution):
         raise ConversionError(
-            f"{source} takes images {list(image.shape)}; {variant} takes [1, 3, {resolution}, {resolution}]",
-            "name the variant that the file was exported from",
+            f"{source} takes images {list(image.shape)} without transposing them first",
+            "export it with images of the layout [1, 3, height, width]",
         )
-    _require_activation(graph, source, variant)
     graph.rename(image.name, INPUT_NAME)
     graph.rename(graph.outputs[0], OUTPUT_NAME)
     graph.prune()
@@ -80,45 +79,49 @@ def read_bounded(path: str | os.PathLike[str]) -> bytes:
     """The bytes of an ONNX file of at most 256 MB. Raises :class:`ConversionError` where there are none."""
     try:
         with Path(path).open("rb") as file:
-            data = file.read(MAX_ONNX_BYTES + 1)
+            # A pipe or device tells no size, so that what is read is bounded too.
+            too_large = os.fstat(file.fileno()).st_size > MAX_ONNX_BYTES
+            data = b"" if too_large else file.read(MAX_ONNX_BYTES + 1)
     except OSError as error:
         raise ConversionError(f"cannot read {path}: {error.strerror}", "check the path and rights") from error
-    if len(data) > MAX_ONNX_BYTES:
+    if too_large or len(data) > MAX_ONNX_BYTES:
         raise ConversionError(f"{path} has more than {MAX_ONNX_BYTES} bytes; no EfficientPose is that large")
     return data
 
 
-def _choose_interface(model: onnx.ModelProto, source: str, resolution: int, notes: list[str]) -> None:
-    """Leave the model one image input of batch 1 and the last output that can be heatmaps."""
+def _fix_input(model: onnx.ModelProto, source: str, variant: str) -> list[str]:
+    """Require one image input of the variant's size, and fix its free dimensions; returns notes on these."""
     constants = {tensor.name for tensor in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in constants]
     if len(inputs) != 1:
         names = ", ".join(value.name for value in inputs) or "none"
         raise ConversionError(f"{source} has {len(inputs)} inputs ({names}); EfficientPose has one, an image")
-    sides = inputs[0].type.tensor_type.shape.dim
+    name, sides = inputs[0].name, inputs[0].type.tensor_type.shape.dim
     if len(sides) != 4:
-        raise ConversionError(
-            f"{source}: the input '{inputs[0].name}' has {len(sides)} dimensions; an image batch has 4"
-        )
+        raise ConversionError(f"{source}: the input '{name}' has {len(sides)} dimensions; an image batch has 4")
+    if sides[1].dim_value < 1 and sides[3].dim_value < 1:
+        raise ConversionError(f"{source}: the input '{name}' does not say which dimension is colour")
+    resolution = get_variant(variant).resolution
     channels_last = sides[3].dim_value == 3 and sides[1].dim_value != 3
-    free = (None, resolution, resolution, None) if channels_last else (None, None, resolution, resolution)
-    for index, side in enumerate(sides):
-        fixed = 1 if index == 0 else free[index]
-        if not side.HasField("dim_value") or side.dim_value < 1:
-            if fixed is None:
-                raise ConversionError(
-                    f"{source}: the input '{inputs[0].name}' does not say which dimension is colour"
-                )
-            side.dim_value = fixed
-            notes.append(f"dimension {index} of '{inputs[0].name}' was free and is now {fixed}")
-    candidates = [value for value in model.graph.output if _may_be_heatmaps(value)]
+    expected = [1, resolution, resolution, 3] if channels_last else [1, 3, resolution, resolution]
+    given = [side.dim_value for side in sides]
+    if any(value not in (0, wanted) for value, wanted in zip(given, expected, strict=True)):
+        raise ConversionError(
+            f"{source} takes images {given}; {variant} takes {expected}",
+            "name the variant that the file was exported from",
+        )
+    for side, wanted in zip(sides, expected, strict=True):
+        side.dim_value = wanted
+    return [f"free dimensions of '{name}' are now {expected}"] if 0 in given else []
+
+
+def _choose_output(model: onnx.ModelProto, source: str) -> list[str]:
+    """Leave the model the last output that can be heatmaps; returns a note where there were others."""
+    outputs = list(model.graph.output)
+    candidates = [value for value in outputs if _may_be_heatmaps(value)]
     if not candidates:
         raise ConversionError(
             f"{source} has no output with {len(JOINTS)} maps", "name an ONNX file of the EfficientPose family"
-        )
-    if len(model.graph.output) > 1:
-        notes.append(
-            f"of its {len(model.graph.output)} outputs '{candidates[-1].name}' is taken for the heatmaps"
         )
     del model.graph.output[:]
     model.graph.output.append(candidates[-1])
@@ -126,6 +129,9 @@ def _choose_interface(model: onnx.ModelProto, source: str, resolution: int, note
     del model.graph.value_info[:]
     for side in model.graph.output[0].type.tensor_type.shape.dim:
         side.Clear()
+    if len(outputs) == 1:
+        return []
+    return [f"of its {len(outputs)} outputs '{candidates[-1].name}' is taken for the heatmaps"]
 
 
 def _may_be_heatmaps(value: onnx.ValueInfoProto) -> bool:
@@ -137,11 +143,7 @@ def _channels_first(graph: OnnxGraph) -> None:
     """Take the transposes of an NHWC export off its input and output."""
     image = graph.inputs[0]
     first = graph.consumers().get(image.name, [])
-    if (
-        len(first) == 1
-        and first[0].operator == "Transpose"
-        and first[0].attributes.get("perm") == NHWC_TO_NCHW
-    ):
+    if len(first) == 1 and first[0].operator == "Transpose" and first[0].attributes.get("perm") == NHWC_TO_NCHW:
         batch, height, width, channels = image.shape
         graph.inputs = [Value(image.name, (batch, channels, height, width))]
         graph.bypass(first[0], image.name)
@@ -150,9 +152,9 @@ def _channels_first(graph: OnnxGraph) -> None:
         graph.bypass(last, last.inputs[0])
 
 
-def _require_activation(graph: OnnxGraph, source: str, variant: str) -> None:
+def _require_activation(model: onnx.ModelProto, source: str, variant: str) -> None:
     """Lite networks clip, all others use swish: the other kind would be fed wrongly normalised images."""
-    is_lite = not any(node.operator == "Sigmoid" for node in graph.nodes)
+    is_lite = not any(node.op_type == "Sigmoid" for node in model.graph.node)
     if is_lite != get_variant(variant).lite:
         raise ConversionError(
             f"{source} is {'a Lite network' if is_lite else 'not a Lite network'}, unlike {variant}",

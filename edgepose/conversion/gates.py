@@ -20,13 +20,11 @@ if TYPE_CHECKING:
 # Heatmaps range over 0 to 1. float32 engines differ by the order of their sums only, some 1e-6.
 FLOAT32_TOLERANCE = 1e-4
 # A float16 filter is off by up to 2**-11 of its value. On 60 photographs the official RT, I, RT_LITE and I_LITE
-# differ by at most 4.3e-3, 2.8e-3, 9.4e-3 and 4.0e-3, and every visible joint stays on its pixel: three times
-# the worst.
+# differ by at most 4.3e-3, 2.8e-3, 9.4e-3 and 4.0e-3, and every visible joint stays on its pixel.
 FLOAT16_TOLERANCE = 3e-2
 # The official real-time decoder takes a joint for visible from this score on (``track.py``).
 VISIBLE_SCORE = 0.3
-# Share of the visible joints that may decode to another pixel, and what counts as another one, in pixels of
-# the full map.
+# Share of the visible joints that must decode to the same pixel of the full map, or to one beside it.
 MIN_JOINTS_AGREEING = 0.95
 SAME_JOINT_PIXELS = 1.0
 
@@ -56,18 +54,12 @@ class GateRecord(NamedTuple):
         return values
 
 
-def gate_torch_to_onnx(
-    network: EfficientPose, onnx: bytes, images: np.ndarray, keep_head: bool = False
-) -> GateRecord:
+def gate_torch_to_onnx(network: EfficientPose, onnx: bytes, images: np.ndarray, keep_head: bool = False) -> GateRecord:
     """The exported graph in ONNX Runtime against torch. Raises :class:`GateError` above 1e-4."""
-    return _gate(
-        "torch_to_onnx", run_torch(network, images, keep_head), run_onnx(onnx, images), FLOAT32_TOLERANCE
-    )
+    return _gate("torch_to_onnx", run_torch(network, images, keep_head), run_onnx(onnx, images), FLOAT32_TOLERANCE)
 
 
-def gate_onnx_to_onnx(
-    reference: bytes, candidate: bytes, images: np.ndarray, name: str = "onnx_to_onnx"
-) -> GateRecord:
+def gate_onnx_to_onnx(reference: bytes, candidate: bytes, images: np.ndarray, name: str = "onnx_to_onnx") -> GateRecord:
     """A rewritten graph against its source, both in ONNX Runtime. Raises :class:`GateError` above 1e-4."""
     return _gate(name, run_onnx(reference, images), run_onnx(candidate, images), FLOAT32_TOLERANCE)
 
@@ -109,10 +101,8 @@ def run_tflite(tflite: bytes, images: np.ndarray) -> np.ndarray:
     try:
         interpreter = Interpreter(model_content=tflite, num_threads=1)
         interpreter.allocate_tensors()
-        source, result = (
-            interpreter.get_input_details()[0]["index"],
-            interpreter.get_output_details()[0]["index"],
-        )
+        source = interpreter.get_input_details()[0]["index"]
+        result = interpreter.get_output_details()[0]["index"]
         outputs = []
         for image in images:
             interpreter.set_tensor(source, np.ascontiguousarray(image.transpose(1, 2, 0)[None]))

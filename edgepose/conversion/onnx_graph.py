@@ -8,7 +8,6 @@ without the exporter's doc strings, paths and metadata.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -24,8 +23,7 @@ MAX_ONNX_BYTES = 256 << 20
 MAX_NODES = 20_000
 MAX_ELEMENTS = 1 << 26  # of one tensor; the largest activation of IV has 2**24
 MIN_OPSET = 11
-# What is written where the graph's operators allow it: TensorRT 8.2 and ONNX Runtime 1.10 (JetPack 4.6) read
-# it.
+# What is written where the operators allow it: TensorRT 8.2 and ONNX Runtime 1.10 (JetPack 4.6) read it.
 PORTABLE_OPSET = 13
 # ONNX IR 8 came with opset 15 and is the newest that ONNX Runtime 1.10 reads.
 IR_VERSION = 8
@@ -104,12 +102,10 @@ class OnnxGraph:
             onnx.checker.check_model(model)
         except (onnx.checker.ValidationError, ValueError, RuntimeError) as error:
             raise ConversionError(f"{source} is not a valid ONNX model: {_first_line(error)}") from error
-        constants = {tensor.name: tensor_to_array(tensor, source) for tensor in model.graph.initializer}
+        constants = {tensor.name: _to_array(tensor, source) for tensor in model.graph.initializer}
         nodes = [_read_node(proto, index) for index, proto in enumerate(model.graph.node)]
         inputs = [_read_input(value, source) for value in model.graph.input if value.name not in constants]
-        graph = cls(
-            nodes, constants, inputs, [value.name for value in model.graph.output], _opset(model, source)
-        )
+        graph = cls(nodes, constants, inputs, [value.name for value in model.graph.output], _opset(model, source))
         graph._normalise()
         return graph
 
@@ -129,9 +125,7 @@ class OnnxGraph:
         for node in self.nodes:
             for name in node.outputs:
                 if name and name not in shapes:
-                    raise ConversionError(
-                        f"the shape of '{name}', an output of {node.describe()}, cannot be inferred"
-                    )
+                    raise ConversionError(f"the shape of '{name}', an output of {node.describe()}, cannot be inferred")
         return shapes
 
     def producers(self) -> dict[str, Node]:
@@ -151,11 +145,7 @@ class OnnxGraph:
         """Give the value ``old`` the name ``new``; another value of that name gets a free one."""
         if old == new:
             return
-        if (
-            new in self.constants
-            or new in self.producers()
-            or any(value.name == new for value in self.inputs)
-        ):
+        if new in self.constants or new in self.producers() or any(value.name == new for value in self.inputs):
             self.rename(new, self.free_name(f"{new}_2"))
         for node in self.nodes:
             node.inputs = [new if name == old else name for name in node.inputs]
@@ -250,15 +240,9 @@ class OnnxGraph:
         graph = helper.make_graph(
             nodes,
             "efficientpose",
-            [
-                helper.make_tensor_value_info(value.name, onnx.TensorProto.FLOAT, value.shape)
-                for value in self.inputs
-            ],
+            [helper.make_tensor_value_info(value.name, onnx.TensorProto.FLOAT, value.shape) for value in self.inputs],
             [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in self.outputs],
-            [
-                numpy_helper.from_array(np.asarray(array, order="C"), name)
-                for name, array in constants.items()
-            ],
+            [numpy_helper.from_array(np.asarray(array, order="C"), name) for name, array in constants.items()],
         )
         return helper.make_model(
             graph,
@@ -284,9 +268,7 @@ def parse_model(data: bytes, source: str) -> onnx.ModelProto:
     except DecodeError as error:
         raise ConversionError(f"{source} is not an ONNX file, or is cut short", "export it again") from error
     if not model.graph.node:
-        raise ConversionError(
-            f"{source} holds no ONNX graph", "name an .onnx file of the EfficientPose family"
-        )
+        raise ConversionError(f"{source} holds no ONNX graph", "name an .onnx file of the EfficientPose family")
     if len(model.graph.node) > MAX_NODES:
         raise ConversionError(f"{source} has {len(model.graph.node)} nodes; no EfficientPose has that many")
     if model.functions:
@@ -301,6 +283,8 @@ def parse_model(data: bytes, source: str) -> onnx.ModelProto:
                 f"{source}: node '{node.name}' is {node.domain}.{node.op_type}, of a foreign operator domain",
                 "export it with the standard ONNX operators only",
             )
+        if not any(node.output):
+            raise ConversionError(f"{source}: {node.op_type} node '{node.name}' has no output")
         for attribute in node.attribute:
             if attribute.HasField("g") or attribute.graphs:
                 raise ConversionError(f"{source}: {node.op_type} node '{node.name}' holds a subgraph")
@@ -353,9 +337,7 @@ def _read_input(proto: onnx.ValueInfoProto, source: str) -> Value:
 def _static_shape(proto: onnx.ValueInfoProto, source: str) -> Shape:
     dimensions = proto.type.tensor_type.shape.dim
     if not all(side.HasField("dim_value") and side.dim_value > 0 for side in dimensions):
-        sides = [
-            side.dim_value if side.HasField("dim_value") else side.dim_param or "?" for side in dimensions
-        ]
+        sides = [side.dim_value if side.HasField("dim_value") else side.dim_param or "?" for side in dimensions]
         raise ConversionError(
             f"{source}: the shape of '{proto.name}' is {sides}, which is not static",
             "export it with a batch of 1 and a fixed size",
@@ -366,7 +348,7 @@ def _static_shape(proto: onnx.ValueInfoProto, source: str) -> Shape:
     return shape
 
 
-def tensor_to_array(tensor: onnx.TensorProto, source: str) -> np.ndarray:
+def _to_array(tensor: onnx.TensorProto, source: str) -> np.ndarray:
     """The array in ``tensor``. Raises :class:`ConversionError` where its data do not fit its shape."""
     try:
         return numpy_helper.to_array(tensor)
@@ -377,5 +359,4 @@ def tensor_to_array(tensor: onnx.TensorProto, source: str) -> np.ndarray:
 
 
 def _first_line(error: Exception) -> str:
-    lines: Iterable[str] = (line.strip() for line in str(error).splitlines())
-    return next((line for line in lines if line), type(error).__name__)
+    return next(filter(None, map(str.strip, str(error).splitlines())), type(error).__name__)

@@ -96,9 +96,7 @@ def _run_child(onnx: bytes, timeout_s: float, python: str) -> bytes:
 def _require_same_function(graph: OnnxGraph, simplified: OnnxGraph) -> None:
     if (graph.inputs, graph.outputs) != (simplified.inputs, simplified.outputs):
         raise _ChildError("it changed the inputs or outputs")
-    images = np.random.default_rng(0).standard_normal(
-        (CHECK_IMAGES, *graph.inputs[0].shape[1:]), dtype=np.float32
-    )
+    images = np.random.default_rng(0).standard_normal((CHECK_IMAGES, *graph.inputs[0].shape[1:]), dtype=np.float32)
     expected = run_onnx(graph.to_bytes(), images)
     difference = np.abs(run_onnx(simplified.to_bytes(), images) - expected).max()
     if not difference <= TOLERANCE * max(1.0, float(np.abs(expected).max())):

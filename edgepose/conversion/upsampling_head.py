@@ -52,9 +52,7 @@ def network_upsampling_head(network: EfficientPose) -> UpsamplingHead:
 def onnx_upsampling_head(onnx: bytes) -> UpsamplingHead:
     """Inspect the end of a graph. Raises :class:`ConversionError` where the bytes are not ONNX."""
     graph = OnnxGraph.from_bytes(onnx)
-    layers = [
-        (node.describe(), _node_difference(graph, node)) for node in _trailing_transposed_convolutions(graph)
-    ]
+    layers = [(node.describe(), _node_difference(graph, node)) for node in _trailing_transposed_convolutions(graph)]
     return _judge(layers) if layers else _absent()
 
 
@@ -129,13 +127,9 @@ def _judge(layers: list[tuple[str, str | None]]) -> UpsamplingHead:
     factor = 2 ** len(layers)
     for name, difference in layers:
         if difference is not None:
-            return UpsamplingHead(
-                True, False, factor, f"{name} is not the published upsampling: {difference}"
-            )
+            return UpsamplingHead(True, False, factor, f"{name} is not the published upsampling: {difference}")
     if factor != HEATMAP_STRIDE:
-        return UpsamplingHead(
-            True, False, factor, f"it upsamples {factor}-fold instead of {HEATMAP_STRIDE}-fold"
-        )
+        return UpsamplingHead(True, False, factor, f"it upsamples {factor}-fold instead of {HEATMAP_STRIDE}-fold")
     return UpsamplingHead(True, True, factor, "it is the published constant: the decoder applies it")
 
 

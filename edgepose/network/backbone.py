@@ -36,6 +36,7 @@ class Backbone(nn.Sequential):
         for number, block in enumerate(spec.blocks(last_block), 1):
             layers = nn.Sequential()
             for repeat in range(block.repeats):
+                very_last = number == last_block and repeat == block.repeats - 1
                 layers.append(
                     MBConv(
                         channels,
@@ -45,11 +46,10 @@ class Backbone(nn.Sequential):
                         reduced_channels=None if spec.lite else channels // SQUEEZE_RATIO,
                         activation=activation,
                         stride=block.stride if repeat == 0 else 1,
-                        residual=repeat > 0,
+                        residual=repeat > 0 and (last_residual or not very_last),
                     )
                 )
                 channels = block.channels
-            layers[-1].residual &= last_residual or number < last_block
             parts[f"block{number}"] = layers
         super().__init__(parts)
         self.out_channels = channels

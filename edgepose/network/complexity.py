@@ -34,8 +34,7 @@ def complexity(variant: Variant) -> Complexity:
     # Every map grows with the image, save those that attention has squeezed: counts are linear in the area.
     further_cells = variant.heatmap_size**2 - 1
     macs, elementwise = (
-        first + further_cells * ((four - first) // 3)
-        for first, four in zip(one_cell, four_cells, strict=True)
+        first + further_cells * ((four - first) // 3) for first, four in zip(one_cell, four_cells, strict=True)
     )
     return Complexity(_parameters(network), macs, 2 * macs + elementwise)
 
@@ -71,6 +70,4 @@ def _operations(network: EfficientPose, side: int) -> tuple[int, int]:
 
 def _parameters(network: nn.Module) -> int:
     count = sum(parameter.numel() for parameter in network.parameters())
-    return count + sum(
-        2 * module.num_features for module in network.modules() if isinstance(module, nn.BatchNorm2d)
-    )
+    return count + sum(2 * module.num_features for module in network.modules() if isinstance(module, nn.BatchNorm2d))

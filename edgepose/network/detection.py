@@ -1,5 +1,4 @@
-"""The detection blocks: Mobile DenseNets of E-MBConv layers, iterated in passes (Figures 2 and 3e of the
-paper)."""
+"""The detection blocks: Mobile DenseNets of E-MBConv layers, iterated in passes (Figures 2 and 3e)."""
 
 import torch
 from torch import Tensor, nn
@@ -58,10 +57,9 @@ class DetectionPass(nn.Module):
 
 
 def _e_mbconv(in_channels: int, width: int, lite: bool) -> MBConv:
-    """MBConv with E-swish, also inside its squeeze-and-excitation; expansion counts the output channels
-    (Table 2).
+    """MBConv with E-swish, also inside its squeeze-and-excitation; Lite: with ReLU6 and without the latter.
 
-    Lite: ReLU6 and no squeeze-and-excitation.
+    The expansion counts the channels that go out, not those that come in.
     """
     return MBConv(
         in_channels,

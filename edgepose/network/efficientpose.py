@@ -52,9 +52,7 @@ class EfficientPose(nn.Module):
         feature_channels = self.high_resolution.out_channels
         if variant.cross_resolution and variant.low_resolution is not None:
             # The official graphs take the low-level features before their last addition.
-            self.low_resolution = Backbone(
-                variant.low_resolution, LAST_LOW_RESOLUTION_BLOCK, last_residual=False
-            )
+            self.low_resolution = Backbone(variant.low_resolution, LAST_LOW_RESOLUTION_BLOCK, last_residual=False)
             feature_channels += self.low_resolution.out_channels
 
         # Without skeleton estimation the image features enter the first pass twice, as Table 7's counts show.
@@ -67,9 +65,7 @@ class EfficientPose(nn.Module):
         self.detection_passes = nn.ModuleList()
         for number in range(1, variant.detection_passes + 1):
             is_read = number == variant.detection_passes or variant.intermediate_outputs
-            detection_pass = _detection_pass(
-                variant, channels + feature_channels, len(JOINTS) if is_read else None
-            )
+            detection_pass = _detection_pass(variant, channels + feature_channels, len(JOINTS) if is_read else None)
             self.detection_passes.append(detection_pass)
             channels = detection_pass.out_channels
         self.upscaling = BilinearUpscaling(len(JOINTS), UPSCALING_DOUBLINGS) if variant.upscaling else None

@@ -35,9 +35,7 @@ class ConvNorm(nn.Module):
     even heights and widths, which the network makes sure of.
     """
 
-    def __init__(
-        self, in_channels: int, out_channels: int, kernel: int, stride: int = 1, groups: int = 1
-    ) -> None:
+    def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
         super().__init__()
         before, after = (kernel - stride) // 2, (kernel - stride + 1) // 2
         self.asymmetric_padding = None if before == after else (before, after, before, after)
@@ -97,16 +95,10 @@ class MBConv(nn.Module):
         super().__init__()
         self.residual = residual
         self.activation = activation
-        self.expand = (
-            ConvNorm(in_channels, expanded_channels, 1) if expanded_channels != in_channels else None
-        )
-        self.depthwise = ConvNorm(
-            expanded_channels, expanded_channels, kernel, stride, groups=expanded_channels
-        )
+        self.expand = ConvNorm(in_channels, expanded_channels, 1) if expanded_channels != in_channels else None
+        self.depthwise = ConvNorm(expanded_channels, expanded_channels, kernel, stride, groups=expanded_channels)
         self.squeeze_excitation = (
-            None
-            if reduced_channels is None
-            else SqueezeExcitation(expanded_channels, reduced_channels, activation)
+            None if reduced_channels is None else SqueezeExcitation(expanded_channels, reduced_channels, activation)
         )
         self.project = ConvNorm(expanded_channels, out_channels, 1)
 
@@ -136,9 +128,7 @@ class BilinearUpscaling(nn.Sequential):
     6)."""
 
     def __init__(self, channels: int, doublings: int) -> None:
-        super().__init__(
-            *(nn.ConvTranspose2d(channels, channels, 4, stride=2, padding=1) for _ in range(doublings))
-        )
+        super().__init__(*(nn.ConvTranspose2d(channels, channels, 4, stride=2, padding=1) for _ in range(doublings)))
         for parameter in self.parameters():
             nn.init.zeros_(parameter)
             if parameter.dim() == 4:

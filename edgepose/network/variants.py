@@ -62,17 +62,13 @@ class BackboneSpec:
         for number, block in enumerate(_BASE_BLOCKS[:last], 1):
             fixed = self.lite and number == 1
             repeats = block.repeats if fixed else math.ceil(self.depth * block.repeats)
-            scaled.append(
-                dataclasses.replace(block, channels=self._scaled_channels(block.channels), repeats=repeats)
-            )
+            scaled.append(dataclasses.replace(block, channels=self._scaled_channels(block.channels), repeats=repeats))
         return tuple(scaled)
 
     def _scaled_channels(self, channels: int) -> int:
         """Nearest multiple of 8 that is not more than 10 % below (EfficientNet's rounding)."""
         scaled = channels * self.width
-        rounded = max(
-            _CHANNEL_DIVISOR, int(scaled + _CHANNEL_DIVISOR / 2) // _CHANNEL_DIVISOR * _CHANNEL_DIVISOR
-        )
+        rounded = max(_CHANNEL_DIVISOR, int(scaled + _CHANNEL_DIVISOR / 2) // _CHANNEL_DIVISOR * _CHANNEL_DIVISOR)
         return rounded + _CHANNEL_DIVISOR if rounded < 0.9 * scaled else rounded
 
 
@@ -126,9 +122,7 @@ class Variant:
 
     def __post_init__(self) -> None:
         if self.detection_passes not in (1, 2, 3):
-            raise UsageError(
-                f"{self.name}: {self.detection_passes} detection passes asked for; there can be 1, 2 or 3"
-            )
+            raise UsageError(f"{self.name}: {self.detection_passes} detection passes asked for; there can be 1, 2 or 3")
         if self.cross_resolution and self.low_resolution is None:
             raise UsageError(f"{self.name} has no low-resolution backbone to cross with")
 
@@ -154,9 +148,7 @@ _IMAGENET = Normalisation(
         -_IMAGENET_MEAN[2] / _IMAGENET_STD[2],
     ),
 )
-_SIGNED_UNIT = Normalisation(
-    name="signed-unit", scale=(1 / 127.5, 1 / 127.5, 1 / 127.5), offset=(-1.0, -1.0, -1.0)
-)
+_SIGNED_UNIT = Normalisation(name="signed-unit", scale=(1 / 127.5, 1 / 127.5, 1 / 127.5), offset=(-1.0, -1.0, -1.0))
 
 _B0 = BackboneSpec("EfficientNet-B0", width=1.0, depth=1.0)
 _B1 = BackboneSpec("EfficientNet-B1", width=1.0, depth=1.1)

@@ -1,7 +1,6 @@
 """The probe that a bundle carries: a few crops with the float model's joints, to check an engine where it runs."""
 
 import json
-import math
 from typing import List, NamedTuple, Optional
 
 import cv2
@@ -16,6 +15,7 @@ from edgepose.runtime.manifest import DECODERS
 POSES_MEMBER = "probe/poses.json"
 MAX_CROPS = 64
 MAX_CROP_PIXELS = 1 << 24
+MAX_NUMBER = 1e9
 # Two joints agree when they are at most this many head lengths apart.
 AGREEMENT_HEADS = 0.1
 # A crop without a head length is taken to show a person about ten heads wide and high.
@@ -130,7 +130,7 @@ def _image(data, name):
 
 
 def _numbers(values, shape):
-    array = np.array(values, dtype=np.float32)
-    if array.shape != shape or not all(math.isfinite(value) for value in array.reshape(-1)):
+    array = np.array(values, dtype=np.float64)
+    if array.shape != shape or not (np.abs(array) < MAX_NUMBER).all():
         raise ValueError("{} numbers where {} were expected".format(list(array.shape), list(shape)))
-    return array
+    return array.astype(np.float32)

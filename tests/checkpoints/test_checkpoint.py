@@ -7,7 +7,6 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-import safetensors.torch
 import torch
 
 from edgepose.checkpoints import Checkpoint, build_network, load_checkpoint, save_safetensors

@@ -20,9 +20,7 @@ def test_names_of_a_full_variant():
     names = official_layer_names(EfficientPose(get_variant("III")))
     assert names["low_resolution.stem.norm"] == "stem_bn_res2"
     assert names["high_resolution.block2.1.squeeze_excitation.reduce"] == "block2b_se_reduce_res1"
-    assert (
-        names["detection_passes.1.blocks.2.mbconv3.project.norm"] == "pass3_block3_mbconv3_detection2_conv2_bn"
-    )
+    assert names["detection_passes.1.blocks.2.mbconv3.project.norm"] == "pass3_block3_mbconv3_detection2_conv2_bn"
     assert names["upscaling.2"] == "upscaled_confs"
 
 
@@ -31,9 +29,7 @@ def test_names_of_a_lite_variant():
     assert names["high_resolution.stem.conv"] == "efficientnet-lite2/model/stem/conv2d/Conv2D_0"
     # The first block expands nothing: its projection is the first pointwise convolution.
     assert names["high_resolution.block1.0.project.conv"] == "efficientnet-lite2/model/blocks_0/conv2d/Conv2D_0"
-    assert (
-        names["high_resolution.block3.2.project.conv"] == "efficientnet-lite2/model/blocks_6/conv2d_1/Conv2D_0"
-    )
+    assert names["high_resolution.block3.2.project.conv"] == "efficientnet-lite2/model/blocks_6/conv2d_1/Conv2D_0"
     assert (
         names["high_resolution.block3.2.project.norm"]
         == "efficientnet-lite2/model/blocks_6/tpu_batch_normalization_2/FusedBatchNormV3_0"

@@ -57,7 +57,7 @@ def test_folded_keras_weights_are_the_tflite_constants_to_half_precision(name, r
     for layer in ours:
         for our, their in zip(ours[layer], theirs[layer], strict=True):
             # One step of float16 at most, where folding in another order rounds the other way.
-            torch.testing.assert_close(half(our), their, rtol=2**-9, atol=2**-23, msg=lambda text: f"{layer}: {text}")
+            assert torch.allclose(half(our), their, rtol=2**-9, atol=2**-23), layer
             differing += int((half(our) != their).sum())
             total += our.numel()
     assert differing < 1e-3 * total
@@ -70,9 +70,6 @@ def check_parity(network: EfficientPose, reference: Path) -> None:
         interpreter = Interpreter(model, num_threads=1)
         interpreter.allocate_tensors()
         interpreters.put(interpreter)
-    # PyTorch's own threads would fight the workers for the cores.
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
 
     def compare(image: np.ndarray) -> tuple[float, float, int]:
         """Largest difference of the maps, deepest drop of the official map at our peaks, peaks that differ."""
@@ -87,7 +84,6 @@ def check_parity(network: EfficientPose, reference: Path) -> None:
 
     with ThreadPoolExecutor(WORKERS) as pool:
         difference, drop, swapped = zip(*pool.map(compare, crops(reference, network.variant)), strict=True)
-    torch.set_num_threads(threads)
     assert len(difference) == CROPS
     assert max(difference) < TOLERANCE
     assert max(drop) < TIE

@@ -108,9 +108,7 @@ def claiming(offset: int, size: tuple[int, ...], stride: tuple[int, ...], numel:
     def text(value: str) -> bytes:
         return b"X" + struct.pack("<I", len(value)) + value.encode()
 
-    storage = (
-        b"(" + text("storage") + b"ctorch\nFloatStorage\n" + text("0") + text("cpu") + whole(numel) + b"tQ"
-    )
+    storage = b"(" + text("storage") + b"ctorch\nFloatStorage\n" + text("0") + text("cpu") + whole(numel) + b"tQ"
     tensor = b"(" + storage + whole(offset) + several(size) + several(stride) + b"\x89)t"
     state = b"}" + text("weight") + b"ctorch._utils\n_rebuild_tensor_v2\n" + tensor + b"Rs."
     return with_pickle(saved(TENSORS), b"\x80\x02" + state)
@@ -139,6 +137,22 @@ def test_a_tensor_that_claims_more_than_is_stored_is_refused(offset, size, strid
         read_pytorch(claiming(offset, size, stride))
 
 
+def test_tensors_that_share_one_storage_over_and_over_are_refused():
+    shared = torch.zeros(10_000)
+    with pytest.raises(CheckpointError, match="add up to more"):
+        read_pytorch(saved({str(number): shared for number in range(100)}))
+
+
+def test_members_that_overlap_are_refused():
+    contents = saved(TENSORS)
+    with zipfile.ZipFile(io.BytesIO(contents)) as archive:
+        claimed = archive.getinfo("archive/data/0").file_size
+    # Both the directory and the member's own header say how large a member is.
+    old, new = (struct.pack("<II", size, size) for size in (claimed, len(contents)))
+    with pytest.raises(CheckpointError, match="damaged"):
+        read_pytorch(contents.replace(old, new))
+
+
 @pytest.mark.parametrize("numel", [5, 7, 10**15])
 def test_a_storage_of_another_size_than_claimed_is_refused(numel):
     with pytest.raises(CheckpointError, match="not all there"):
@@ -148,8 +162,9 @@ def test_a_storage_of_another_size_than_claimed_is_refused(numel):
 @pytest.mark.parametrize(
     "program",
     [
-        b"\x80\x02" + b")" + b"\x85" * 300_000 + b".",  # a tuple in a tuple in a tuple ...
-        b"\x80\x02" + b"}" + b")" + b"\x85" * 300_000 + b"K\x01s.",  # ... as a key
+        b"\x80\x02" + b")" + b"\x85" * 100_000 + b".",  # a tuple in a tuple in a tuple ...
+        b"\x80\x02" + b"}" + b")" + b"\x85" * 100_000 + b"K\x01s.",  # ... as a key
+        b"\x80\x02" + b"N0" * 200_000 + b".",  # more instructions than any checkpoint has
         b"\x80\x02" + b"Nr\xff\xff\xff\xff.",  # the four thousand millionth memo
         b"\x80\x02" + b"0.",
         b"\x80\x02" + b"t.",

@@ -5,7 +5,7 @@ import warnings
 import onnx
 import pytest
 import torch
-from conftest import random_network
+from random_networks import random_network
 from small_graphs import noise
 from torch import nn
 

@@ -89,9 +89,7 @@ def test_a_cached_conversion_does_not_import_torch(run, module_cache, checkpoint
         f"convert(ConversionRequest('RT_LITE', 'raspberry-pi-5', checkpoint={str(checkpoint)!r}), SilentProgress());"
         "sys.exit('torch' in sys.modules)"
     )
-    subprocess.run(
-        [sys.executable, "-c", code], check=True, env={**os.environ, "EDGEPOSE_CACHE": str(module_cache)}
-    )
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "EDGEPOSE_CACHE": str(module_cache)})
 
 
 def test_the_manifest_tells_the_whole_way(run):
@@ -226,9 +224,7 @@ def test_a_bundle_holds_the_device_half_and_nothing_of_the_host_half(run):
 @pytest.mark.parametrize("variant", ["RT", "RT_LITE"])
 def test_official_weights_become_a_bundle_that_finds_the_figure(reference, run, variant):
     name = f"EfficientPose{variant}.h5"
-    result = run(
-        variant=variant, checkpoint=str(reference / "weights" / name), output=Path("official.edgepose")
-    )
+    result = run(variant=variant, checkpoint=str(reference / "weights" / name), output=Path("official.edgepose"))
     assert result.warnings == ()
     close = []
     with edgepose.load(result.path) as estimator:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from conftest import random_network
+from random_networks import random_network
 from small_graphs import conv, graph_of, noise
 
 from edgepose.conversion.export_torch_to_onnx import export_torch_to_onnx

@@ -1,30 +1,9 @@
 """Fixtures of the device half. Everything here runs under Python 3.6 with numpy, OpenCV and pytest alone."""
 
-import importlib
 import os
 
 import pytest
-from hypothesis import HealthCheck, settings
-from tiny_bundles import ENGINES, probe_members, squares, tiny_bundle
-
-from edgepose.runtime.errors import EngineError
-
-# Deterministic, and patient with slow machines: a deadline would fail a test for the neighbours' work.
-settings.register_profile(
-    "device-half", max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
-)
-settings.load_profile("device-half")
-
-
-def require_library(engine):
-    """Skip the test where this Python has no library for ``engine``."""
-    try:
-        if engine == "onnx":
-            importlib.import_module("onnxruntime")
-        else:
-            importlib.import_module("edgepose.runtime.backends.litert").import_interpreter()
-    except (ImportError, EngineError) as error:
-        pytest.skip("no library for {} engines here: {}".format(engine, error))
+from tiny_bundles import ENGINES, probe_members, require_library, squares, tiny_bundle
 
 
 @pytest.fixture(params=ENGINES)
@@ -63,7 +42,7 @@ def write_bundle(tmp_path):
 def bundle_path(any_engine, write_bundle):
     """The path of a bundle that runs here, with a probe that it passes."""
     frame = squares(64, 64)
-    places = [(8, 8), (24, 40), (56, 24)]
+    places = [(23, 23), (23, 39), (39, 23)]
     return write_bundle(tiny_bundle(any_engine, probe=probe_members([places[j % 3] for j in range(16)], frame)))
 
 

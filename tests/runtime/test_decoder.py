@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tiny_bundles import PATIENT
 
 from edgepose.runtime.decoder import HeatmapDecoder
 from edgepose.runtime.errors import EngineError, UsageError
@@ -103,6 +104,7 @@ def blobs(rng, shape):
     return maps
 
 
+@PATIENT
 @given(
     kind=st.sampled_from([noise, plateaus, negative, constant, impulses, blobs]),
     height=st.integers(1, 12),
@@ -123,6 +125,7 @@ def test_finds_the_argmax_of_maps_of_the_size_of_rt(kind, sigma):
     assert_finds_the_argmax(heatmaps, 8, sigma)
 
 
+@PATIENT
 @given(seed=st.integers(0, 2**32 - 1), height=st.integers(1, 8), width=st.integers(1, 8))
 def test_of_equal_pixels_the_first_wins(seed, height, width):
     """Small integers are upsampled without rounding: ties are exact, and the official argmax takes the first."""
@@ -203,7 +206,7 @@ def test_joints_of_real_photographs_are_scipys(variant, sigma):
     gaussian_filter = pytest.importorskip("scipy.ndimage").gaussian_filter
     interpreter_module = pytest.importorskip("ai_edge_litert.interpreter", reason="no LiteRT for this Python")
     interpreter = interpreter_module.Interpreter(
-        os.path.join(folder, "weights", "tflite", "EfficientPose{}.tflite".format(variant)), num_threads=2
+        os.path.join(folder, "weights", "tflite", f"EfficientPose{variant}.tflite"), num_threads=2
     )
     interpreter.allocate_tensors()
     size = int(interpreter.get_input_details()[0]["shape"][1])

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny_bundles import SIDE, manifest_document
+from tiny_bundles import PATIENT, SIDE, manifest_document
 
 from edgepose.runtime.errors import SourceError, UsageError
 from edgepose.runtime.manifest import Manifest
@@ -116,6 +116,7 @@ def test_a_frame_is_not_changed():
     np.testing.assert_array_equal(frame, before)
 
 
+@PATIENT
 @given(
     left=st.integers(-30, 50),
     top=st.integers(-30, 40),
@@ -136,6 +137,7 @@ def test_a_region_is_the_frame_cut_out_of_black(left, top, width, height):
     np.testing.assert_array_equal(prepared(frame, region)[0], prepared(cut)[0])
 
 
+@PATIENT
 @given(
     frame_size=st.tuples(st.integers(40, 700), st.integers(40, 700)),
     place=st.tuples(st.floats(0.1, 0.9), st.floats(0.1, 0.9)),

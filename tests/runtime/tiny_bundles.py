@@ -1,6 +1,7 @@
 """Bundles around the tiny engines of ``fixtures``, written with the standard library alone."""
 
 import hashlib
+import importlib
 import io
 import json
 import os
@@ -8,8 +9,11 @@ import zipfile
 
 import cv2
 import numpy as np
+import pytest
+from hypothesis import settings
 
 from edgepose.runtime.bundle import COMMENT_PREFIX
+from edgepose.runtime.errors import EngineError
 from edgepose.runtime.joints import JOINTS
 from edgepose.runtime.manifest import to_bytes
 
@@ -17,10 +21,23 @@ FIXTURES = os.path.join(os.path.dirname(__file__), "fixtures")
 SIDE, CELLS, UPSAMPLING = 32, 4, 8
 ENGINES = ("onnx", "tflite")
 DTYPES = ("float32", "int8")
+# For properties: the same examples every time, and no deadline that a busy machine could miss.
+PATIENT = settings(max_examples=60, deadline=None, derandomize=True)
+
+
+def require_library(engine):
+    """Skip the test where this Python has no library for ``engine``."""
+    try:
+        if engine == "onnx":
+            importlib.import_module("onnxruntime")
+        else:
+            importlib.import_module("edgepose.runtime.backends.litert").import_interpreter()
+    except (ImportError, EngineError) as error:
+        pytest.skip(f"no library for {engine} engines here: {error}")
 
 
 def engine_bytes(engine="onnx", dtype="float32"):
-    with open(os.path.join(FIXTURES, "tiny-{}.{}".format(dtype, engine)), "rb") as file:
+    with open(os.path.join(FIXTURES, f"tiny-{dtype}.{engine}"), "rb") as file:
         return file.read()
 
 
@@ -75,7 +92,7 @@ def seal_manifest(manifest, members):
     return buffer.getvalue()
 
 
-def squares(width=SIDE, height=SIDE, red=(4, 4), green=(12, 20), blue=(28, 12)):
+def squares(width=SIDE, height=SIDE, red=(12, 12), green=(12, 20), blue=(20, 12)):
     """A black BGR frame with a red, a green and a blue square of 8x8 network pixels, centred there."""
     canvas = np.zeros((SIDE, SIDE, 3), dtype=np.uint8)
     for channel, (x, y) in ((2, red), (1, green), (0, blue)):

@@ -18,8 +18,8 @@ from edgepose.runtime.errors import ConversionError
 
 Operator = schema.BuiltinOperator
 
-# The lowest version of each operator that describes its float form truthfully
-# (tensorflow/lite/tools/versioning/ op_version.cc): parsers on devices refuse versions newer than themselves.
+# The lowest version of each operator that describes its float form truthfully (TensorFlow's
+# ``lite/tools/versioning/op_version.cc``): parsers on devices refuse versions newer than themselves.
 FLOAT_VERSIONS = {
     Operator.ADD: 1,
     Operator.AVERAGE_POOL_2D: 1,
@@ -123,20 +123,16 @@ class Lowering:
         """Let the operator before ``node`` apply ``activation``, where it can and nothing else reads it."""
         source = node.inputs[0]
         maker = self._makers.get(source)
-        options: Any = maker.builtinOptions if maker is not None else None
-        fusable = (
-            isinstance(options, _FUSABLE)
-            and options.fusedActivationFunction == schema.ActivationFunctionType.NONE
-            and self._readers[source] == 1
-            and source not in self._outputs
-        )
-        if not fusable or maker is None:
+        if maker is None or not isinstance(maker.builtinOptions, _FUSABLE):
+            return False
+        options: Any = maker.builtinOptions
+        is_free = options.fusedActivationFunction == schema.ActivationFunctionType.NONE
+        if not is_free or self._readers[source] > 1 or source in self._outputs:
             return False
         options.fusedActivationFunction = activation
-        tensor = self._tensors.pop(source)
-        self.writer.rename(tensor, node.output)
-        self._tensors[node.output] = tensor
-        self._makers[node.output] = self._makers.pop(source)
+        self._makers[node.output] = maker
+        self._tensors[node.output] = self._tensors[source]
+        self.writer.rename(self._tensors[source], node.output)
         return True
 
     def _add(

@@ -36,9 +36,9 @@ class TfliteWriter:
         self._operators: list[schema.OperatorT] = []
         self._operator_codes: dict[tuple[int, int], int] = {}
 
-    def add_activation(self, name: str, shape: Sequence[int], dtype: type = np.float32) -> int:
-        """A tensor that some operator computes, or an input of the model; returns its index."""
-        return self._add_tensor(name, shape, np.dtype(dtype), buffer=0)
+    def add_activation(self, name: str, shape: Sequence[int]) -> int:
+        """A float32 tensor that some operator computes, or an input of the model; returns its index."""
+        return self._add_tensor(name, shape, np.dtype(np.float32), buffer=0)
 
     def add_constant(self, name: str, array: np.ndarray) -> int:
         """A constant tensor (float32, float16 or int32), stored inside the file; returns its index."""

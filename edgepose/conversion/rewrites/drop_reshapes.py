@@ -40,9 +40,7 @@ def rewrite(graph: OnnxGraph) -> int:
     return before - len(graph.nodes)
 
 
-def _chain(
-    start: Node, shape: Shape, shapes: dict[str, Shape], consumers: dict[str, list[Node]]
-) -> list[Node]:
+def _chain(start: Node, shape: Shape, shapes: dict[str, Shape], consumers: dict[str, list[Node]]) -> list[Node]:
     """The longest unbranched run of shape operators after ``start`` that restores ``shape``; or none."""
     if len(shape) != 4 or shape[0] * shape[2] * shape[3] != 1:
         return []  # only with one long axis can no transpose reorder anything

@@ -33,9 +33,7 @@ def rewrite(graph: OnnxGraph) -> int:
         bias = graph.constants[conv.inputs[2]].astype(np.float64) if has_bias else 0.0
         conv.inputs = [
             conv.inputs[0],
-            graph.add_constant(
-                f"{conv.name}/weight", (weights * scale[:, None, None, None]).astype(np.float32)
-            ),
+            graph.add_constant(f"{conv.name}/weight", (weights * scale[:, None, None, None]).astype(np.float32)),
             graph.add_constant(f"{conv.name}/bias", ((bias - mean) * scale + beta).astype(np.float32)),
         ]
         graph.bypass(norm, conv.output)

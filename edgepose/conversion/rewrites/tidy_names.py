@@ -49,7 +49,5 @@ def rewrite(graph: OnnxGraph) -> int:
 def _short_path(path: str) -> str:
     """Without the leading slash, and without a part that the next repeats (``block1/block1.0``)."""
     parts = [part for part in path.split("/") if part]
-    kept = [
-        part for part, after in zip(parts, [*parts[1:], ""], strict=True) if not after.startswith(f"{part}.")
-    ]
+    kept = [part for part, after in zip(parts, [*parts[1:], ""], strict=True) if not after.startswith(f"{part}.")]
     return "/".join(kept)

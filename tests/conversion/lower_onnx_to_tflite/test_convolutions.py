@@ -72,7 +72,7 @@ def test_a_convolution_on_one_channel_is_not_taken_for_depthwise():
 
 def test_grouped_convolutions_are_refused_by_name():
     graph = graph_of([conv("stem", "image", "w", kernel_shape=[1, 1], group=2)], {"w": noise(4, 2, 1, 1)})
-    with pytest.raises(ConversionError, match="Conv node 'stem' .* 2 groups for 4 channels"):
+    with pytest.raises(ConversionError, match=r"Conv node 'stem' .* 2 groups for 4 channels"):
         lower_onnx_to_tflite(graph.to_bytes())
 
 
@@ -125,5 +125,5 @@ def test_a_bias_of_zeros_does_not_raise_the_version_of_a_transposed_convolution(
 def test_transposed_padding_without_a_tflite_scheme_is_refused():
     attributes = {"kernel_shape": [4, 4], "strides": [2, 2], "pads": [0, 0, 2, 2]}
     node = Node("ConvTranspose", ["image", "w"], ["up"], "up", attributes)
-    with pytest.raises(ConversionError, match="ConvTranspose node 'up' .* neither TFLite's SAME nor VALID"):
+    with pytest.raises(ConversionError, match=r"ConvTranspose node 'up' .* neither TFLite's SAME nor VALID"):
         lower_onnx_to_tflite(graph_of([node], {"w": noise(4, 4, 4, 4)}).to_bytes())

@@ -44,7 +44,7 @@ def test_concat_of_channels(axis):
 
 def test_concat_along_another_axis_is_refused():
     graph = graph_of([Node("Concat", ["image", "image"], ["y"], "rows", {"axis": 2})])
-    with pytest.raises(ConversionError, match="Concat node 'rows' .* axis 2"):
+    with pytest.raises(ConversionError, match=r"Concat node 'rows' .* axis 2"):
         lower_onnx_to_tflite(graph.to_bytes())
 
 

@@ -91,7 +91,7 @@ def test_float16_computes_with_rounded_weights():
 
 def test_weights_beyond_float16_are_refused():
     graph = graph_of([conv("y", "image", "big", kernel_shape=[1, 1])], {"big": noise(4, 4, 1, 1) * 1e5})
-    with pytest.raises(ConversionError, match="'big' .* beyond float16"):
+    with pytest.raises(ConversionError, match=r"'big' .* beyond float16"):
         lower_onnx_to_tflite(graph.to_bytes(), "float16")
 
 
@@ -117,7 +117,7 @@ def test_the_same_graph_gives_the_same_bytes_in_every_process(tmp_path):
 
 def test_an_unknown_operator_is_named_with_what_is_supported():
     graph = graph_of([Node("HardSwish", ["image"], ["y"], "activation")], opset=14)
-    with pytest.raises(ConversionError, match="HardSwish node 'activation'.*HardSwish is not supported") as refusal:
+    with pytest.raises(ConversionError, match=r"HardSwish node 'activation'.*HardSwish is not supported") as refusal:
         lower_onnx_to_tflite(graph.to_bytes())
     assert "Conv, ConvTranspose" in refusal.value.hint
 

@@ -1,4 +1,4 @@
-"""Every rewrite keeps the function: checked in ONNX Runtime, on graphs where it acts and on graphs where it must not."""
+"""Every rewrite keeps the function: in ONNX Runtime, where it acts and where it must not."""
 
 import numpy as np
 import pytest
