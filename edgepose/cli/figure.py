@@ -13,7 +13,7 @@ def figure(
     output: Path = typer.Option(
         Path("figure.png"), "--output", "-o", help="The picture to write (.png or .jpg)."
     ),
-    seed: int = typer.Option(7, "--seed", min=0, help="Which person: the same seed is the same picture."),
+    seed: int = typer.Option(4, "--seed", min=0, help="Which person: the same seed is the same picture."),
     size: int = typer.Option(512, "--size", min=64, max=2048, help="Side of the square picture, pixels."),
     as_json: bool = typer.Option(False, "--json", help="Print the known joints as JSON."),
 ) -> None:

@@ -89,7 +89,7 @@ def _parser(bundle_path):
 
     bench = commands.add_parser("bench", help="measure latency and memory on this device")
     bench.add_argument(
-        "--json", metavar="PATH", nargs="?", const="-", help="print every sample and the conditions, or write them to PATH"
+        "--json", metavar="PATH", nargs="?", const="-", help="print every sample and the conditions, or write them"
     )
     bench.add_argument("--seconds", metavar="S", type=float, default=5.0, help="measure at least this long (5)")
     _add_threads(bench)

@@ -21,8 +21,11 @@ FIXTURES = os.path.join(os.path.dirname(__file__), "fixtures")
 SIDE, CELLS, UPSAMPLING = 32, 4, 8
 ENGINES = ("onnx", "tflite")
 DTYPES = ("float32", "int8")
-# For properties: the same examples every time, and no deadline that a busy machine could miss.
-PATIENT = settings(max_examples=60, deadline=None, derandomize=True)
+# For properties: the same examples every time, and no deadline that a busy machine could miss. One run of the suite
+# on every Python there is (tests/test_every_python.py) asks for fewer.
+PATIENT = settings(
+    max_examples=int(os.environ.get("EDGEPOSE_TEST_EXAMPLES", "60")), deadline=None, derandomize=True, database=None
+)
 
 
 def require_library(engine):
