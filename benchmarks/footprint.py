@@ -30,7 +30,7 @@ DEVICE_RSS_MB = 95.0
 # Times a conversion into an empty cache, the imports done; arguments: checkpoint, output.
 CONVERT = """
 import json, sys, time
-import h5py, onnx, onnxruntime, onnxscript, onnxsim, torch
+import h5py, onnx, onnxruntime, onnxsim, torch
 import ai_edge_litert.interpreter, ai_edge_litert.schema_py_generated
 from edgepose.conversion.pipeline import ConversionRequest, convert
 from edgepose.conversion.progress import SilentProgress

@@ -31,7 +31,6 @@ ENGINE_LIBRARIES = (
 CONVERT_LIBRARIES = (
     ("torch", "torch", "the network and its ONNX export"),
     ("onnx", "onnx", "the interchange format"),
-    ("onnxscript", "onnxscript", "torch's exporter"),
     ("onnxsim", "onnxsim", "simplifies the ONNX"),
     ("h5py", "h5py", "reads official Keras weights"),
     ("safetensors", "safetensors", "reads our own weights"),
@@ -63,9 +62,7 @@ def diagnose() -> Diagnosis:
     machine = [_python(), _device(), _disk()]
     device = [_library("device half", *entry, mend="pip install edgepose") for entry in DEVICE_LIBRARIES]
     engines = [_library("engine", *entry, mend=f"pip install {entry[0]}") for entry in ENGINE_LIBRARIES]
-    convert = [
-        _library("convert", *entry, mend="pip install 'edgepose[convert]'") for entry in CONVERT_LIBRARIES
-    ]
+    convert = [_library("convert", *entry, mend="pip install 'edgepose[convert]'") for entry in CONVERT_LIBRARIES]
     runs = _all_ok(device) and any(finding.status == "ok" for finding in engines)
     if any(finding.status == "ok" for finding in engines[:2]):
         # One of the two TFLite runtimes is enough.
@@ -94,14 +91,10 @@ def _device() -> Finding:
     try:
         model = DEVICE_MODEL_FILE.read_bytes()[:200].rstrip(b"\0").decode("utf-8", "replace")
     except OSError:
-        return Finding(
-            "machine", "device", "ok", f"{os.cpu_count()} processors; no device tree: target 'host'"
-        )
+        return Finding("machine", "device", "ok", f"{os.cpu_count()} processors; no device tree: target 'host'")
     target = detect_target(model)
     if target is None:
-        return Finding(
-            "machine", "device", "note", f"{model}: no file in targets/ knows it; target 'host' may do"
-        )
+        return Finding("machine", "device", "note", f"{model}: no file in targets/ knows it; target 'host' may do")
     return Finding("machine", "device", "ok", f"{model}: target '{target.name}'")
 
 
@@ -117,9 +110,7 @@ def _library(area: str, distribution: str, module: str, purpose: str, mend: str)
     except ImportError as error:
         if error.name is not None and module.split(".")[0] == error.name.split(".")[0]:
             return Finding(area, distribution, "missing", purpose, mend)
-        return Finding(
-            area, distribution, "missing", f"{purpose}; installed, but does not load: {error}", mend
-        )
+        return Finding(area, distribution, "missing", f"{purpose}; installed, but does not load: {error}", mend)
     try:
         version = metadata.version(distribution)
     except metadata.PackageNotFoundError:

@@ -73,9 +73,7 @@ class Target:
             )
         support = self.precisions[requested]
         if not support.supported:
-            raise UsageError(
-                f"{self.name} has no {requested}: {support.reason}", "or leave it to --precision auto"
-            )
+            raise UsageError(f"{self.name} has no {requested}: {support.reason}", "or leave it to --precision auto")
         return requested
 
     def resolve_engine(self, requested: str | None) -> str:
@@ -104,9 +102,7 @@ def get_target(name: str) -> Target:
     """The target called ``name``. Raises :class:`UsageError` with the nearest name for an unknown one."""
     targets = all_targets()
     if name not in targets:
-        raise UsageError(
-            f"unknown target '{name}'{did_you_mean(name, targets)}", "see 'edgepose targets' for the list"
-        )
+        raise UsageError(f"unknown target '{name}'{did_you_mean(name, targets)}", "see 'edgepose targets' for the list")
     return targets[name]
 
 
@@ -172,14 +168,8 @@ def _precisions(path: Path, document: dict[str, Any]) -> dict[str, PrecisionSupp
     supports = {}
     for name in PRECISIONS:
         entry = table[name]
-        if (
-            set(entry) != {"supported", "reason"}
-            or type(entry["supported"]) is not bool
-            or not entry["reason"]
-        ):
-            raise EdgeposeError(
-                f"{path}: [precision.{name}] needs 'supported' (true or false) and 'reason' (a text)"
-            )
+        if set(entry) != {"supported", "reason"} or type(entry["supported"]) is not bool or not entry["reason"]:
+            raise EdgeposeError(f"{path}: [precision.{name}] needs 'supported' (true or false) and 'reason' (a text)")
         supports[name] = PrecisionSupport(entry["supported"], entry["reason"])
     return supports
 

@@ -34,7 +34,9 @@ def test_the_first_pose_of_the_readme(reference, tmp_path, monkeypatch):
     typed = [words.strip() for words in block_after("first pose command").replace("\n", " ").split("&&")]
     for words in typed:
         if words.startswith(".venv/bin/edgepose"):
-            done = subprocess.run([sys.executable, "-m", "edgepose", *shlex.split(words)[1:]], capture_output=True, text=True)
+            done = subprocess.run(
+                [sys.executable, "-m", "edgepose", *shlex.split(words)[1:]], capture_output=True, text=True
+            )
             assert done.returncode == 0, done.stderr
     picture, overlay = cv2.imread("figure.png"), cv2.imread("pose.png")
     assert overlay.shape == picture.shape

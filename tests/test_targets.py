@@ -73,9 +73,7 @@ def test_unknown_names_get_the_nearest():
         (r"^name = ", "name = [", "not a target file"),
     ],
 )
-def test_a_wrong_target_file_is_refused_with_its_field(
-    tmp_path: Path, pattern: str, replacement: str, complaint: str
-):
+def test_a_wrong_target_file_is_refused_with_its_field(tmp_path: Path, pattern: str, replacement: str, complaint: str):
     text = (data_folder("targets") / "host.toml").read_text()
     changed, count = re.subn(pattern, replacement, text, count=1, flags=re.MULTILINE)
     assert count == 1

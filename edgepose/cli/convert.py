@@ -54,9 +54,7 @@ def convert(
         "--checkpoint",
         help="A .h5, .pt, .safetensors or official PyTorch file; 'official' is the default.",
     ),
-    onnx: Path | None = typer.Option(
-        None, "--onnx", help="Start from an ONNX file of the same family instead."
-    ),
+    onnx: Path | None = typer.Option(None, "--onnx", help="Start from an ONNX file of the same family instead."),
     calibration: str | None = typer.Option(None, "--calibration", help="Calibration set, for int8."),
     engine: str | None = typer.Option(None, "--engine", help="tflite or onnx, where the target runs both."),
     output: Path | None = typer.Option(None, "--output", "-o", help="The bundle to write."),
@@ -93,9 +91,7 @@ def _print_result(result: Any) -> None:
     out.print(f"[bold green]{result.path}[/], {result.bytes / 1e6:.2f} MB", soft_wrap=True)
     out.print()
     out.print(f"Try it here:        edgepose run {result.path} PHOTO.jpg --overlay pose.png", soft_wrap=True)
-    out.print(
-        f"On the device:      python3 {result.path.name} run PHOTO.jpg --overlay pose.png", soft_wrap=True
-    )
+    out.print(f"On the device:      python3 {result.path.name} run PHOTO.jpg --overlay pose.png", soft_wrap=True)
 
 
 def _sides(tensor: dict[str, Any]) -> tuple[int, int]:

@@ -24,15 +24,11 @@ class Subset(str, Enum):
 
 def evaluate(
     file: Path = typer.Argument(..., help="The bundle."),
-    dataset: Path = typer.Option(
-        ..., "--dataset", help="A folder with annotations.json, or the file itself."
-    ),
+    dataset: Path = typer.Option(..., "--dataset", help="A folder with annotations.json, or the file itself."),
     subset: Subset = typer.Option(Subset.ALL, "--subset", help="All persons, or those marked upright."),
     decoder: str | None = typer.Option(None, "--decoder", help="official or realtime."),
     threads: int | None = typer.Option(None, "--threads", help="Threads of the engine."),
-    as_json: bool = typer.Option(
-        False, "--json", help="Print everything, each person's joints included, as JSON."
-    ),
+    as_json: bool = typer.Option(False, "--json", help="Print everything, each person's joints included, as JSON."),
 ) -> None:
     """Measure PCKh@50 and @10 with 95 % intervals, in all and for each joint."""
     import edgepose
@@ -58,9 +54,7 @@ def _print_evaluation(evaluation: Evaluation) -> None:
         at_10 = evaluation.pckh10.per_joint[joint]
         table.add_row(joint, *("-" if value is None else f"{value:.1f}" for value in (at_50, at_10)))
     table.add_section()
-    table.add_row(
-        "[bold]all[/]", *(f"[bold]{s.total:.1f}[/]" for s in (evaluation.pckh50, evaluation.pckh10))
-    )
+    table.add_row("[bold]all[/]", *(f"[bold]{s.total:.1f}[/]" for s in (evaluation.pckh50, evaluation.pckh10)))
     intervals = (shares.interval for shares in (evaluation.pckh50, evaluation.pckh10))
     table.add_row("95 % interval", *(f"{interval.low:.1f} to {interval.high:.1f}" for interval in intervals))
     out.print(table)

@@ -10,9 +10,7 @@ from edgepose.cli.console import out, print_json
 
 
 def figure(
-    output: Path = typer.Option(
-        Path("figure.png"), "--output", "-o", help="The picture to write (.png or .jpg)."
-    ),
+    output: Path = typer.Option(Path("figure.png"), "--output", "-o", help="The picture to write (.png or .jpg)."),
     seed: int = typer.Option(4, "--seed", min=0, help="Which person: the same seed is the same picture."),
     size: int = typer.Option(512, "--size", min=64, max=2048, help="Side of the square picture, pixels."),
     as_json: bool = typer.Option(False, "--json", help="Print the known joints as JSON."),
@@ -31,11 +29,8 @@ def figure(
     write_bytes(output, cv2.imencode(output.suffix, drawn.image)[1].tobytes())
     if as_json:
         joints = {
-            name: [round(float(v), 2) for v in point]
-            for name, point in zip(JOINTS, drawn.keypoints, strict=True)
+            name: [round(float(v), 2) for v in point] for name, point in zip(JOINTS, drawn.keypoints, strict=True)
         }
-        print_json(
-            {"picture": str(output), "seed": seed, "keypoints": joints, "head_length": drawn.head_length}
-        )
+        print_json({"picture": str(output), "seed": seed, "keypoints": joints, "head_length": drawn.head_length})
     else:
         out.print(str(output), soft_wrap=True)

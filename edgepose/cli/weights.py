@@ -17,9 +17,7 @@ def list_weights(as_json: bool = typer.Option(False, "--json", help="Print as JS
 
     entries = list_official_weights()
     if as_json:
-        print_json(
-            [{**entry._asdict(), "path": str(entry.path) if entry.path else None} for entry in entries]
-        )
+        print_json([{**entry._asdict(), "path": str(entry.path) if entry.path else None} for entry in entries])
         return
     table = new_table("variant", "file", "git blob", "on this machine")
     for entry in entries:

@@ -43,10 +43,7 @@ def bundle_bytes(document: dict[str, Any], members: dict[str, bytes]) -> bytes:
     not depend on a zlib version. Raises :class:`BundleError` where the document is not a valid manifest.
     """
     contents = {**device_sources(), **members}
-    table = {
-        name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-        for name, data in contents.items()
-    }
+    table = {name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in contents.items()}
     manifest = to_bytes({**document, "members": table})
     Manifest.from_bytes(manifest)
     buffer = io.BytesIO()

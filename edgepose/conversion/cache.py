@@ -81,9 +81,7 @@ class StageCache:
 
     def _drop_oldest(self) -> None:
         with contextlib.suppress(OSError):
-            entries = [
-                (entry.stat().st_mtime, entry.stat().st_size, entry.path) for entry in os.scandir(self.folder)
-            ]
+            entries = [(entry.stat().st_mtime, entry.stat().st_size, entry.path) for entry in os.scandir(self.folder)]
             total = sum(size for _, size, _ in entries)
             for _, size, path in sorted(entries):
                 if total <= MAX_CACHE_BYTES:

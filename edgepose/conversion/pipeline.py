@@ -29,7 +29,7 @@ from edgepose.targets import Target, get_target
 if TYPE_CHECKING:
     from edgepose.network import EfficientPose
 
-EXPORT_TOOLS = ("torch", "onnx", "onnxscript")
+EXPORT_TOOLS = ("torch", "onnx")
 SIMPLIFY_TOOLS = ("onnx", "onnxsim", "onnxruntime")
 LOWER_TOOLS = ("onnx", "onnxruntime", "ai-edge-litert", "flatbuffers")
 
@@ -94,7 +94,7 @@ def plan_conversion(request: ConversionRequest) -> ConversionPlan:
     precision = target.resolve_precision(request.precision)
     engine = target.resolve_engine(request.engine)
     if not target.ready:
-        ready = [name for name in _ready_targets()]
+        ready = _ready_targets()
         raise UsageError(
             f"this version does not convert for {target.name} yet: its {engine} engine is still to come",
             f"it converts for {', '.join(ready)}",
@@ -105,9 +105,7 @@ def plan_conversion(request: ConversionRequest) -> ConversionPlan:
             "choose --precision fp32 or fp16; nothing was downgraded",
         )
     if request.calibration is not None:
-        raise UsageError(
-            f"--calibration serves int8 alone, and this conversion is {precision}", "leave it out"
-        )
+        raise UsageError(f"--calibration serves int8 alone, and this conversion is {precision}", "leave it out")
     if request.onnx is not None and request.checkpoint is not None:
         raise UsageError("--onnx and --checkpoint name two sources for one network", "give one of them")
     if engine == "onnx" and precision != "fp32":
@@ -258,9 +256,7 @@ class _Conversion:
         from edgepose.conversion.lower_onnx_to_tflite import lower_onnx_to_tflite
 
         if self.plan.engine == "onnx":
-            return StageResult(
-                simplified.payload, {"operators": {}, "note": "ONNX Runtime runs the ONNX itself"}
-            )
+            return StageResult(simplified.payload, {"operators": {}, "note": "ONNX Runtime runs the ONNX itself"})
         weights = {"fp32": "float32", "fp16": "float16"}[self.plan.precision]
         model = lower_onnx_to_tflite(simplified.payload, weights=weights)
         gate = gate_onnx_to_tflite(
@@ -373,9 +369,7 @@ def _check_output(path: Path) -> None:
         with tempfile.TemporaryFile(dir=path.absolute().parent):
             pass
     except OSError as error:
-        raise UsageError(
-            f"cannot write --output {path}: {error.strerror}", "name a folder you can write to"
-        ) from error
+        raise UsageError(f"cannot write --output {path}: {error.strerror}", "name a folder you can write to") from error
     if path.exists():
         try:
             Bundle.open(path)

@@ -29,10 +29,7 @@ def test_one_target_is_shown_in_full(type_command):
     shown = type_command("targets", "jetson-nano").out
     assert "SM 5.3" in shown
     assert "TensorRT 8.2.1" in shown
-    assert (
-        json.loads(type_command("targets", "jetson-nano", "--json").out)["precisions"]["int8"]["supported"]
-        is False
-    )
+    assert json.loads(type_command("targets", "jetson-nano", "--json").out)["precisions"]["int8"]["supported"] is False
 
 
 def test_doctor_says_what_this_machine_can_do(type_command):
