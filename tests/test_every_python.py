@@ -23,6 +23,8 @@ PINS = {"3.6": ["numpy==1.19.5", "opencv-python-headless==4.5.4.60", "onnxruntim
 REQUIREMENTS = ["numpy", "opencv-python-headless", "onnxruntime"]
 TEST_TOOLS = ["pytest", "hypothesis"]
 LITERT = {"3.6": None, "3.7": "tflite-runtime", "3.8": "tflite-runtime"}
+# Without these, some tests skip and say so; the others still run.
+OPTIONAL = ["scipy"]
 EXAMPLES = "12"
 BUILD_SECONDS, TEST_SECONDS = 600, 300
 
@@ -46,7 +48,8 @@ def environment_python(version, python):
     """The Python of an environment with what the device half's tests need; built where it is not there yet."""
     wanted = PINS.get(version, REQUIREMENTS) + TEST_TOOLS
     litert = LITERT.get(version, "ai-edge-litert")
-    digest = hashlib.sha256("\n".join([python, *wanted, str(litert)]).encode()).hexdigest()[:12]
+    optional = OPTIONAL if litert is None else [litert, *OPTIONAL]
+    digest = hashlib.sha256("\n".join([python, *wanted, *optional]).encode()).hexdigest()[:12]
     folder = environments_folder() / f"python{version}-{digest}"
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -58,9 +61,8 @@ def environment_python(version, python):
             if version == "3.6":
                 run_or_skip([*pip, "pip==21.3.1"], "pip cannot be updated")
             run_or_skip([*pip, "--only-binary=:all:", *wanted], f"not all of {', '.join(wanted)} can be installed")
-            if litert is not None:
-                # Without it the tests of TFLite engines skip, visibly; the others still run.
-                subprocess.run([*pip, "--only-binary=:all:", litert], capture_output=True, timeout=BUILD_SECONDS)
+            for package in optional:
+                subprocess.run([*pip, "--only-binary=:all:", package], capture_output=True, timeout=BUILD_SECONDS)
             if not folder.exists():
                 built.rename(folder)
     return str(folder / "bin" / "python")

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 
 import typer
 
 from edgepose.cli import bench, convert, doctor, evaluate, figure, inspect, run, targets, variants, weights
 from edgepose.cli.console import out, print_error
-from edgepose.runtime.errors import EXIT_FAILED, EdgeposeError
+from edgepose.runtime.exits import exit_code_of
 from edgepose.version import __version__
-
-DEBUG_VARIABLE = "EDGEPOSE_DEBUG"
-EXIT_INTERRUPTED = 130
 
 app = typer.Typer(
     name="edgepose",
@@ -46,26 +42,6 @@ def _options(
 
 def main() -> int:
     """Run the command line; return its exit code."""
-    try:
-        app()
-    except SystemExit as done:
-        return done.code if isinstance(done.code, int) else EXIT_FAILED
-    except EdgeposeError as error:
-        print_error(error.message, error.hint)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print_error("interrupted", "nothing was left half-written")
-        return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        # The reader of our output left, as `| head` does.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_FAILED
-    except Exception as error:
-        if os.environ.get(DEBUG_VARIABLE):
-            raise
-        print_error(
-            f"a fault in edgepose itself: {type(error).__name__}: {error}",
-            f"please report it with the output of the same command under {DEBUG_VARIABLE}=1",
-        )
-        return EXIT_FAILED
-    return 0
+    # FFmpeg's complaints about a damaged video would come before the error that says what to do about it.
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    return exit_code_of(app, print_error)

@@ -17,8 +17,10 @@ def bench(
 ) -> None:
     """Measure the latency of each stage and the peak memory here, on the bundle's own probe."""
     from edgepose.runtime.latency import bench_bundle, latency_table
+    from edgepose.runtime.quiet import engine_chatter_hidden
 
-    with err.status(f"measuring {file.name}"):
+    err.print(f"measuring {file.name} for at least {seconds:g} s", style="dim", markup=False)
+    with engine_chatter_hidden():
         report = bench_bundle(file, threads=threads, seconds=seconds)
     if as_json:
         print_json(report)

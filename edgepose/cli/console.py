@@ -27,10 +27,10 @@ def print_error(message: str, hint: str | None) -> None:
         err.print(hint, markup=False, soft_wrap=True)
 
 
-def print_warning(message: str) -> None:
-    """Print a warning on stderr."""
-    err.print("[bold yellow]warning:[/] ", end="")
-    err.print(message, markup=False, soft_wrap=True)
+def print_warning(message: str, console: Console = err) -> None:
+    """Print a warning, on stderr where no other console is named."""
+    console.print("[bold yellow]warning:[/] ", end="")
+    console.print(message, markup=False, soft_wrap=True)
 
 
 def new_table(*columns: str, title: str | None = None, right: tuple[str, ...] = ()) -> Table:

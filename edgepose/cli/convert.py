@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from pathlib import Path
 from typing import Any
 
 import typer
+from rich.console import Console
 
-from edgepose.cli.console import err, new_table, out, print_json, print_warning
+from edgepose.cli.console import new_table, out, print_json, print_warning
 from edgepose.conversion.progress import StageReport
+from edgepose.runtime.quiet import engine_chatter_hidden
 
 STAGE_TITLES = {
     "weights": "find the weights",
@@ -20,17 +24,20 @@ STAGE_TITLES = {
 
 
 class ConsoleProgress:
-    """Shows a spinner with the running stage; warnings stay above it."""
-
-    def __init__(self) -> None:
-        self._status = err.status("")
+    """Shows a spinner with the running stage, and warnings above it; holds back what libraries print meanwhile."""
 
     def __enter__(self) -> ConsoleProgress:
-        self._status.start()
+        with contextlib.ExitStack() as stack:
+            # A descriptor of its own: the process's is held back.
+            terminal = stack.enter_context(os.fdopen(os.dup(2), "w"))
+            stack.enter_context(engine_chatter_hidden())
+            self._console = Console(file=terminal, highlight=False)
+            self._status = stack.enter_context(self._console.status(""))
+            self._open = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._status.stop()
+        self._open.close()
 
     def begin(self, stage: str) -> None:
         """Name the stage beside the spinner."""
@@ -42,7 +49,7 @@ class ConsoleProgress:
 
     def warn(self, message: str) -> None:
         """Print the warning above the spinner."""
-        print_warning(message)
+        print_warning(message, self._console)
 
 
 def convert(

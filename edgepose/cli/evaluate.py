@@ -34,8 +34,11 @@ def evaluate(
     import edgepose
     from edgepose.evaluation.datasets import open_dataset
     from edgepose.evaluation.evaluate import evaluate
+    from edgepose.runtime.quiet import engine_chatter_hidden
 
-    with edgepose.load(file, threads=threads, decoder=decoder) as estimator:
+    with engine_chatter_hidden():
+        loaded = edgepose.load(file, threads=threads, decoder=decoder)
+    with loaded as estimator:
         records = open_dataset(dataset)
         if subset is Subset.UPRIGHT:
             records = records.select(lambda record: record.upright, f"{records.name}, upright")

@@ -28,13 +28,13 @@ def run(
 ) -> None:
     """Find the joints in images, folders and videos; print them, or write JSON, CSV and overlays."""
     import edgepose
+    from edgepose.runtime.quiet import engine_chatter_hidden
     from edgepose.runtime.run import Outputs, Progress, run_sources
 
     outputs = Outputs(json=json_path, csv=csv_path, overlay=overlay)
-    with (
-        edgepose.load(file, threads=threads, decoder=decoder) as estimator,
-        CountedProgress("finding joints") as bar,
-    ):
+    with engine_chatter_hidden():
+        loaded = edgepose.load(file, threads=threads, decoder=decoder)
+    with loaded as estimator, CountedProgress("finding joints") as bar:
 
         def show(progress: Progress) -> None:
             several = progress.sources > 1

@@ -1,13 +1,13 @@
 """From heatmaps to joints: the official decoders' own answers, several times faster."""
 
-import cv2
 import numpy as np
 
 from edgepose.runtime.errors import EngineError, UsageError
+from edgepose.runtime.full_map import smooth, upsample
 from edgepose.runtime.heatmaps import require_finite
 from edgepose.runtime.joints import JOINTS
 from edgepose.runtime.peak_search import SeparablePeakSearch
-from edgepose.runtime.upsampling import full_map_matrix, gaussian_kernel
+from edgepose.runtime.upsampling import full_map_matrix
 
 
 class HeatmapDecoder(object):
@@ -16,8 +16,10 @@ class HeatmapDecoder(object):
     Source: ``extract_coordinates`` in ``utils/helpers.py`` of the official project. Its still-image decoder smooths
     the full map with a Gaussian of one pixel (``sigma`` = 1, 'official'), its real-time decoder does not (``sigma``
     = 0, 'realtime'). The official code has the network compute the full map; here it is evaluated only where a
-    maximum can be (:class:`SeparablePeakSearch`). The official threshold of the real-time decoder is left to the
-    caller, who has the scores. An instance reuses its buffers: it serves one thread at a time.
+    maximum can be (:class:`SeparablePeakSearch`), and in full for the one joint in some thousands where two pixels
+    are equal but for the rounding of the official arithmetic (:mod:`edgepose.runtime.full_map`). The threshold of the
+    official real-time decoder is left to the caller, who has the scores. An instance reuses its buffers: it serves
+    one thread at a time.
     """
 
     def __init__(self, height, width, upsampling, sigma=0.0):
@@ -39,33 +41,34 @@ class HeatmapDecoder(object):
             self._search = SeparablePeakSearch(rows, columns, upsampling, len(JOINTS))
 
     def decode(self, heatmaps):
-        """Find the joints in ``heatmaps``, float32 [height, width, 16].
+        """Find the joints in ``heatmaps``, float32 or int16 [height, width, 16].
 
         Returns (peaks float32 [16, 2], scores float32 [16]): x and y in pixels of the full map, where the centre of
-        the first pixel is 0.5, and the value of the decoder's own map there.
-        Raises :class:`EngineError` for heatmaps of another shape, or with values that are not finite.
+        the first pixel is 0.5, and the value of the decoder's own map there. The heatmaps of int8 engines are searched
+        as the integers that they are, less their zero point: scores are then in the same integers, for the caller to
+        scale. Raises :class:`EngineError` for heatmaps of another shape, or with values that are not finite.
         """
         expected = (self.height, self.width, len(JOINTS))
         if heatmaps.shape != expected:
             raise EngineError("heatmaps have the shape {}, not {}".format(heatmaps.shape, expected))
+        integral = heatmaps.dtype.kind == "i"
         heatmaps = np.ascontiguousarray(heatmaps, dtype=np.float32)
-        require_finite(heatmaps)
-        rows, columns, scores = self._search_full_map(heatmaps) if self._search is None else self._search.find(heatmaps)
-        return np.stack([columns, rows], axis=1).astype(np.float32) + np.float32(0.5), scores
-
-    def _search_full_map(self, full_maps):
-        """As :meth:`SeparablePeakSearch.find`, in maps that the engine has already upsampled."""
-        peaks = np.zeros(len(JOINTS), dtype=np.int64)
-        scores = np.zeros(len(JOINTS), dtype=np.float32)
-        for joint in range(len(JOINTS)):
-            full_map = full_maps[:, :, joint]
+        if not integral:
+            require_finite(heatmaps)
+        if self._search is None:
+            pixels = np.zeros(len(JOINTS), dtype=np.int64)
+            scores = np.zeros(len(JOINTS))
+            settled = np.zeros(len(JOINTS), dtype=bool)
+        else:
+            pixels, scores, settled = self._search.find(heatmaps, integral)
+        scores = scores.astype(np.float32)
+        for joint in np.flatnonzero(~settled):
+            full_map = upsample(heatmaps[:, :, joint], self.upsampling)
             if self.sigma > 0:
-                kernel = gaussian_kernel(self.sigma)
-                # float64 like scipy, whose 'reflect' is OpenCV's BORDER_REFLECT.
-                full_map = cv2.sepFilter2D(full_map, cv2.CV_64F, kernel, kernel, borderType=cv2.BORDER_REFLECT).astype(
-                    np.float32
-                )
-            peaks[joint] = full_map.argmax()
-            scores[joint] = full_map.flat[peaks[joint]]
-        rows, columns = divmod(peaks, self.width)
-        return rows, columns, scores
+                full_map = smooth(full_map, self.sigma)
+            pixels[joint] = full_map.argmax()
+            scores[joint] = full_map.flat[pixels[joint]]
+        peaks = np.empty((len(JOINTS), 2), dtype=np.float32)
+        peaks[:, 1], peaks[:, 0] = divmod(pixels, self.width * self.upsampling)
+        peaks += 0.5
+        return peaks, scores

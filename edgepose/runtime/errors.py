@@ -8,6 +8,7 @@ EXIT_DONE = 0
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_GATE = 3
+EXIT_INTERRUPTED = 130
 
 
 class EdgeposeError(Exception):

@@ -110,7 +110,7 @@ class PoseEstimator(object):
         if spec.scale is None:
             return self._decoder.decode(heatmaps)
         # Searched as integers, exactly: a positive scale moves no maximum.
-        peaks, scores = self._decoder.decode(heatmaps.astype(np.float32) - np.float32(spec.zero_point))
+        peaks, scores = self._decoder.decode(heatmaps.astype(np.int16) - np.int16(spec.zero_point))
         return peaks, scores * np.float32(spec.scale)
 
 

@@ -8,11 +8,9 @@ import json
 import os
 import sys
 
-from edgepose.runtime.errors import EXIT_DONE, EXIT_FAILED, EXIT_GATE, EXIT_USAGE, EdgeposeError, UsageError
+from edgepose.runtime.errors import EXIT_DONE, EXIT_FAILED, EXIT_GATE, UsageError
+from edgepose.runtime.exits import exit_code_of
 from edgepose.version import __version__
-
-EXIT_INTERRUPTED = 130
-DEBUG_VARIABLE = "EDGEPOSE_DEBUG"
 
 
 def main(argv=None, bundle_path=None):
@@ -22,39 +20,14 @@ def main(argv=None, bundle_path=None):
     """
     # FFmpeg's complaints about a damaged video would come before the error that says what to do about it.
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    try:
+
+    def work():
         options = _parser(bundle_path).parse_args(argv)
         if bundle_path is None:
             raise UsageError("there is no bundle to run", "python3 FILE.edgepose " + options.command)
-        code = options.work(bundle_path, options)
-        sys.stdout.flush()
-        return code
-    except SystemExit as done:  # argparse, after --help or a wrong option
-        return EXIT_USAGE if done.code else EXIT_DONE
-    except EdgeposeError as error:
-        _print_error(error.message, error.hint)
-        return error.exit_code
-    except KeyboardInterrupt:
-        _print_error("interrupted", "nothing was left half-written")
-        return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output left, as `| head` does; what Python flushes at exit goes nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_FAILED
-    except MemoryError:
-        _print_error("not enough memory", "use smaller images, or close other programs")
-        return EXIT_FAILED
-    except OSError as error:
-        _print_error("cannot write to standard output: {}".format(error.strerror or error), None)
-        return EXIT_FAILED
-    except Exception as error:
-        if os.environ.get(DEBUG_VARIABLE):
-            raise
-        _print_error(
-            "a fault in edgepose itself: {}: {}".format(type(error).__name__, error),
-            "please report it with the output of the same command under {}=1".format(DEBUG_VARIABLE),
-        )
-        return EXIT_FAILED
+        return options.work(bundle_path, options)
+
+    return exit_code_of(work, _print_error)
 
 
 def _parser(bundle_path):
@@ -114,10 +87,13 @@ def _region(text):
 def _run(bundle_path, options):
     from edgepose.runtime.estimator import load
     from edgepose.runtime.progress_line import ProgressLine
+    from edgepose.runtime.quiet import engine_chatter_hidden
     from edgepose.runtime.run import Outputs, run_sources
 
     outputs = Outputs(json=options.json, csv=options.csv, overlay=options.overlay)
-    with load(bundle_path, threads=options.threads, decoder=options.decoder) as estimator:
+    with engine_chatter_hidden():
+        loaded = load(bundle_path, threads=options.threads, decoder=options.decoder)
+    with loaded as estimator:
         with ProgressLine() as progress:
             summary = run_sources(
                 estimator, options.sources, outputs, options.region, options.min_score, progress=progress
@@ -158,8 +134,10 @@ def _info(bundle_path, options):
 def _check(bundle_path, options):
     from edgepose.runtime.bundle import Bundle
     from edgepose.runtime.probe import check_probe
+    from edgepose.runtime.quiet import engine_chatter_hidden
 
-    report = check_probe(Bundle.open(bundle_path), threads=options.threads)
+    with engine_chatter_hidden():
+        report = check_probe(Bundle.open(bundle_path), threads=options.threads)
     _print("{}: {}".format("agrees" if report.passed else "DOES NOT AGREE", report.summary))
     return EXIT_DONE if report.passed else EXIT_GATE
 
@@ -167,8 +145,10 @@ def _check(bundle_path, options):
 def _bench(bundle_path, options):
     from edgepose.runtime.atomic import write_bytes
     from edgepose.runtime.latency import bench_bundle, latency_table
+    from edgepose.runtime.quiet import engine_chatter_hidden
 
-    report = bench_bundle(bundle_path, threads=options.threads, seconds=options.seconds)
+    with engine_chatter_hidden():
+        report = bench_bundle(bundle_path, threads=options.threads, seconds=options.seconds)
     document = json.dumps(report, indent=1, sort_keys=True) + "\n"
     if options.json == "-":
         sys.stdout.write(document)

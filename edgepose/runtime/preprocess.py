@@ -224,8 +224,8 @@ def _cut(frame, left, top, right, bottom):
         y, x = max(-top, 0), max(-left, 0)
         cut[y : y + inside.shape[0], x : x + inside.shape[1]] = inside
         return cut
-    if inside.strides[1:] != (frame.shape[2], 1) or inside.strides[0] < 0:
-        return np.ascontiguousarray(inside)  # mirrored or channel-swapped views, which OpenCV cannot read
+    if inside.strides[1:] != (frame.shape[2], 1) or inside.strides[0] < inside.shape[1] * frame.shape[2]:
+        return inside.copy(order="C")  # views that OpenCV cannot read: mirrored, or channels swapped
     return inside
 
 
@@ -235,6 +235,8 @@ def _resize(pixels, size, ratio, halvings):
     Official: a Gaussian of standard deviation (ratio - 1) / 2, then bilinear interpolation, which adds a variance of
     1/6 pixel. Halving adds a box's variance and coarser interpolation; the Gaussian makes up what is missing.
     """
+    if pixels.shape[:2] == (1, 1):
+        return np.tile(pixels, (size[1], size[0], 1))  # OpenCV 4.5.4 cannot read a single pixel
     step = 1.0
     variance = 0.0
     for _ in range(halvings):
@@ -245,7 +247,8 @@ def _resize(pixels, size, ratio, halvings):
     if ratio > 1:
         missing = ((ratio - 1) / 2) ** 2 + 1 / 6 - variance - step * step / 6
         sigma = math.sqrt(max(missing, 0.0)) / step
-        radius = int(3 * sigma + 0.5)
+        # Wider kernels cost a third more time and change no pixel by more than rounding.
+        radius = int(2.5 * sigma + 0.5)
         if radius > 0:
             pixels = cv2.GaussianBlur(pixels, (2 * radius + 1, 2 * radius + 1), sigma)
     return cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR)

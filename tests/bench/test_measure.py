@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import edgepose
-from edgepose.bench.conditions import conditions, peak_memory_mb
+from edgepose.bench.conditions import conditions
 from edgepose.bench.measure import Settings, measure
 from edgepose.bench.statistics import percentile, summarise
 from edgepose.runtime.errors import UsageError

@@ -17,15 +17,15 @@ class Typed:
 
 
 @pytest.fixture
-def type_command(monkeypatch, capsys):
+def type_command(monkeypatch, capfd):
     """``type_command("targets", "--json")`` runs the command in this process, as a user would."""
 
     def run(*words) -> Typed:
         monkeypatch.setattr("sys.argv", ["edgepose", *map(str, words)])
         monkeypatch.setenv("COLUMNS", "200")
-        capsys.readouterr()
+        capfd.readouterr()
         code = main()
-        captured = capsys.readouterr()
+        captured = capfd.readouterr()
         assert "Traceback" not in captured.out + captured.err
         return Typed(code, captured.out, captured.err)
 

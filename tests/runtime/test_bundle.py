@@ -175,11 +175,10 @@ def test_a_zip_bomb_is_read_no_further_than_the_manifest_allows(scratch):
     document["members"] = {"engine.onnx": {"bytes": 1000, "sha256": "0" * 64}}
     sealed = seal_manifest(to_bytes(document), {})
     with zipfile.ZipFile(io.BytesIO(sealed)) as archive:
-        comment, manifest = archive.comment, archive.read("manifest.json")
+        manifest = archive.read("manifest.json")
     with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("manifest.json", manifest)
         archive.writestr("engine.onnx", b"\0" * 200000000)
-        archive.comment = comment
     honest = bomb.getvalue()
     assert len(honest) < 300000
     assert "claims 200000000 bytes" in refusal(honest, scratch).message

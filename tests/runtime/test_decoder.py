@@ -9,6 +9,7 @@ from tiny_bundles import PATIENT
 
 from edgepose.runtime.decoder import HeatmapDecoder
 from edgepose.runtime.errors import EngineError, UsageError
+from edgepose.runtime.full_map import smooth, upsample
 
 JOINTS = 16
 KERNEL = (0.25, 0.75, 0.75, 0.25)
@@ -129,15 +130,40 @@ def test_finds_the_argmax_of_maps_of_the_size_of_rt(kind, sigma):
 @given(seed=st.integers(0, 2**32 - 1), height=st.integers(1, 8), width=st.integers(1, 8))
 def test_of_equal_pixels_the_first_wins(seed, height, width):
     """Small integers are upsampled without rounding: ties are exact, and the official argmax takes the first."""
-    heatmaps = np.random.RandomState(seed).randint(-3, 4, (height, width, JOINTS)).astype(np.float32)
+    heatmaps = np.random.RandomState(seed).randint(-3, 4, (height, width, JOINTS)).astype(np.int16)
     expected = full_maps(heatmaps, 8, 0).reshape(-1, JOINTS).argmax(axis=0)
-    peaks, _ = HeatmapDecoder(height, width, 8).decode(heatmaps)
-    np.testing.assert_array_equal((peaks[:, 1] - 0.5) * width * 8 + peaks[:, 0] - 0.5, expected)
+    for same in (heatmaps, heatmaps.astype(np.float32)):
+        peaks, _ = HeatmapDecoder(height, width, 8).decode(same)
+        np.testing.assert_array_equal((peaks[:, 1] - 0.5) * width * 8 + peaks[:, 0] - 0.5, expected)
+
+
+@PATIENT
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    height=st.integers(4, 10),
+    width=st.integers(4, 10),
+    sigma=st.sampled_from([0.0, 1.0]),
+    difference=st.sampled_from([0.0, 1e-9, 1e-8, 3e-8, 1e-7, 3e-7, 1e-6]),
+)
+def test_pixels_that_only_rounding_tells_apart_are_told_apart_as_in_the_official_code(
+    seed, height, width, sigma, difference
+):
+    """Peaks that are mirror images of each other but for less than float32 resolves: its arithmetic decides."""
+    rng = np.random.RandomState(seed)
+    half = blobs(rng, (height, width, JOINTS))
+    heatmaps = (half + half[:, ::-1] + difference * rng.standard_normal(half.shape)).astype(np.float32)
+    peaks, scores = HeatmapDecoder(height, width, 8, sigma).decode(heatmaps)
+    for joint in range(JOINTS):
+        full_map = upsample(heatmaps[:, :, joint], 8)
+        full_map = smooth(full_map, sigma) if sigma > 0 else full_map
+        row, column = divmod(full_map.argmax(), full_map.shape[1])
+        assert tuple(peaks[joint] - 0.5) == (column, row)
+        np.testing.assert_allclose(scores[joint], full_map[row, column], rtol=1e-6)
 
 
 def test_symmetric_peaks_are_ties_after_smoothing_too():
-    heatmaps = np.zeros((9, 9, JOINTS), dtype=np.float32)
-    heatmaps[2, 2] = heatmaps[2, 6] = heatmaps[6, 2] = heatmaps[6, 6] = 0.7
+    heatmaps = np.zeros((9, 9, JOINTS), dtype=np.int16)
+    heatmaps[2, 2] = heatmaps[2, 6] = heatmaps[6, 2] = heatmaps[6, 6] = 119
     peaks, _ = HeatmapDecoder(9, 9, 8, 1.0).decode(heatmaps)
     # A peak on a cell is as high on the four pixels around its centre: the first of them.
     np.testing.assert_array_equal(peaks, np.full((JOINTS, 2), 2 * 8 + 3.5))

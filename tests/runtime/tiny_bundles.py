@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from edgepose.runtime.bundle import COMMENT_PREFIX
 from edgepose.runtime.errors import EngineError
 from edgepose.runtime.joints import JOINTS
 from edgepose.runtime.manifest import to_bytes
@@ -91,7 +90,6 @@ def seal_manifest(manifest, members):
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name, data in [("manifest.json", manifest)] + sorted(members.items()):
             archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), data)
-        archive.comment = COMMENT_PREFIX + hashlib.sha256(manifest).hexdigest().encode("ascii")
     return buffer.getvalue()
 
 

@@ -8,6 +8,8 @@ from edgepose.runtime.backends.libraries import library_error
 from edgepose.runtime.errors import EngineError
 
 MODULES = ("ai_edge_litert", "tflite_runtime")
+# At byte 4 of every TFLite file. Old runtimes do not look, and crash on anything else.
+FILE_IDENTIFIER = b"TFL3"
 
 
 class LiteRtBackend(Backend):
@@ -19,6 +21,8 @@ class LiteRtBackend(Backend):
         module, interpreter_class = import_interpreter()
         self.library = module.__name__
         self.version = getattr(module, "__version__", "unknown")
+        if data[4:8] != FILE_IDENTIFIER:
+            raise EngineError("cannot load the engine: it is not a TFLite file", "convert again")
         try:
             self._interpreter = interpreter_class(model_content=data, num_threads=threads)
             self._interpreter.allocate_tensors()
