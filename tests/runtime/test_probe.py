@@ -9,10 +9,9 @@ from edgepose.runtime.errors import BundleError
 from edgepose.runtime.joints import JOINTS
 from edgepose.runtime.probe import check_probe, read_probe
 
-# Squares that reach a pixel into the next cell: centred on one, they peak on four equal pixels.
-FRAME = squares(64, 64, red=(13, 13), green=(13, 21), blue=(21, 13))
-# What the tiny engine finds in FRAME: half a network pixel from the centres of its squares.
-FOUND = np.array([(25, 25), (25, 41), (41, 25)], dtype=float)[np.arange(16) % 3]
+FRAME = squares(64, 64)
+# What the tiny engine finds in FRAME: the centres of its squares, half a network pixel towards the origin.
+FOUND = np.array([(23, 23), (23, 39), (39, 23)], dtype=float)[np.arange(16) % 3]
 
 
 def bundle_with(write_bundle, members, engine="onnx"):

@@ -94,10 +94,15 @@ def seal_manifest(manifest, members):
 
 
 def squares(width=SIDE, height=SIDE, red=(12, 12), green=(12, 20), blue=(20, 12)):
-    """A black BGR frame with a red, a green and a blue square of 8x8 network pixels, centred there."""
+    """A black BGR frame with a red, a green and a blue square of 8x8 network pixels, centred there.
+
+    To the left of each and above it is a dim one: the peak, else shared by the 2x2 pixels around the centre of the
+    cell, is the first of them, half a network pixel to the left of the centre and above it.
+    """
     canvas = np.zeros((SIDE, SIDE, 3), dtype=np.uint8)
     for channel, (x, y) in ((2, red), (1, green), (0, blue)):
-        canvas[y - 4 : y + 4, x - 4 : x + 4, channel] = 255
+        for left, top, level in ((x - 4, y - 4, 255), (x - 12, y - 4, 64), (x - 4, y - 12, 64)):
+            canvas[max(top, 0) : top + 8, max(left, 0) : left + 8, channel] = level
     return cv2.resize(canvas, (width, height), interpolation=cv2.INTER_NEAREST)
 
 
