@@ -14,8 +14,12 @@ from edgepose.runtime.manifest import Manifest, to_bytes
 
 _MAIN = b"""import sys
 
-from edgepose.runtime.main import main
-
+try:
+    from edgepose.runtime.main import main
+except ImportError as error:
+    sys.exit(
+        "error: {}\\nhint: {} -m pip install numpy opencv-python-headless".format(error, sys.executable)
+    )
 sys.exit(main(bundle_path=sys.path[0]))
 """
 # What the device half consists of, relative to the package.

@@ -8,11 +8,9 @@ import numpy as np
 
 from edgepose.runtime.backends import open_backend
 from edgepose.runtime.bundle import Bundle
-from edgepose.runtime.decoder import HeatmapDecoder
 from edgepose.runtime.errors import UsageError, did_you_mean
 from edgepose.runtime.manifest import DECODERS
 from edgepose.runtime.pose import Pose
-from edgepose.runtime.preprocess import Preprocessor
 
 DEFAULT_THREADS = 4
 MAX_THREADS = 256
@@ -44,6 +42,10 @@ class PoseEstimator(object):
         the bundle says where left out. Raises :class:`EngineError` where the engine does not run here and
         :class:`UsageError` for an unknown decoder or a number of threads that cannot be.
         """
+        # These bring OpenCV; importing edgepose needs numpy alone.
+        from edgepose.runtime.decoder import HeatmapDecoder
+        from edgepose.runtime.preprocess import Preprocessor
+
         manifest = bundle.manifest
         decoder = manifest.decoder.default if decoder is None else decoder
         if decoder not in DECODERS:

@@ -31,6 +31,12 @@ def exit_code_of(work, print_error):
     except MemoryError:
         print_error("not enough memory", "use smaller images, or close other programs")
         return EXIT_FAILED
+    except ImportError as error:
+        print_error(
+            "a library is missing or broken: {}".format(error),
+            "{} -m pip install numpy opencv-python-headless".format(sys.executable),
+        )
+        return EXIT_FAILED
     except OSError as error:
         print_error("reading or writing failed: {}".format(error), "check the paths, the rights and the free space")
         _abandon_output()

@@ -221,6 +221,16 @@ def test_a_bundle_holds_the_device_half_and_nothing_of_the_host_half(run):
     assert rooms == {"runtime", "bench"}
 
 
+def test_a_python_without_numpy_is_told_what_to_install(run, tmp_path):
+    bundle = run(output=tmp_path / "rt.edgepose").path
+    # -S: no site-packages, and so no numpy.
+    done = subprocess.run([sys.executable, "-S", "-E", str(bundle), "info"], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "numpy" in done.stderr.splitlines()[0]
+    assert "pip install numpy opencv-python-headless" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize("variant", ["RT", "RT_LITE"])
 def test_official_weights_become_a_bundle_that_finds_the_figure(reference, run, variant):
     name = f"EfficientPose{variant}.h5"
