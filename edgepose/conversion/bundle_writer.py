@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import edgepose
-from edgepose.runtime.bundle import COMMENT_PREFIX, MANIFEST
+from edgepose.runtime.bundle import MANIFEST
 from edgepose.runtime.manifest import Manifest, to_bytes
 
 _MAIN = b"""import sys
@@ -57,5 +57,4 @@ def bundle_bytes(document: dict[str, Any], members: dict[str, bytes]) -> bytes:
             entry.create_system = 3  # Unix, wherever it is written
             entry.external_attr = 0o644 << 16
             archive.writestr(entry, data)
-        archive.comment = COMMENT_PREFIX + hashlib.sha256(manifest).hexdigest().encode("ascii")
     return buffer.getvalue()

@@ -16,7 +16,6 @@ from edgepose.runtime.errors import BundleError
 from edgepose.runtime.manifest import MAX_MANIFEST_BYTES, MAX_MEMBER_BYTES, Manifest
 
 MANIFEST = "manifest.json"
-COMMENT_PREFIX = b"edgepose-manifest-sha256:"
 MAX_BUNDLE_BYTES = 2 * MAX_MEMBER_BYTES
 COPY_AGAIN = "copy the file again; if it is still refused, convert again"
 
