@@ -21,9 +21,7 @@ BENCHMARKS = {
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument(
-        "--bundles", type=Path, required=True, help="folder of the float bundles; missing ones are made"
-    )
+    parser.add_argument("--bundles", type=Path, required=True, help="folder for the float bundles")
     parser.add_argument("--only", nargs="+", choices=BENCHMARKS, default=list(BENCHMARKS), help="run these alone")
     parser.add_argument("--quick", action="store_true", help="few samples, to see that it runs; nothing is written")
     options = parser.parse_args()

@@ -15,10 +15,10 @@ def is_lite(variant: str) -> bool:
 
 
 def bundle_path(folder: Path, variant: str) -> Path:
-    """Path of the float TFLite bundle of ``variant`` in ``folder``; converted first where it is missing."""
+    """Path of the float TFLite bundle of ``variant`` in ``folder``, converted anew: cached stages make that cheap."""
     path = folder / f"{variant.lower().replace('_', '-')}-host-fp32.edgepose"
-    if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        arguments = ["--variant", variant, "--target", "host", "--precision", "fp32", "--engine", "tflite"]
-        subprocess.run([sys.executable, "-m", "edgepose", "convert", *arguments, "--output", str(path)], check=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    arguments = ["--variant", variant, "--target", "host", "--precision", "fp32", "--engine", "tflite"]
+    command = [sys.executable, "-m", "edgepose", "convert", *arguments, "--output", str(path)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return path

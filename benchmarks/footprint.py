@@ -134,7 +134,7 @@ def _first_pose(report: Report, folder: Path, bundle: Path, repeats: int) -> Non
             if name == "edgepose":
                 _require_device_half(document, bundle)
             samples[name]["start_ms"].append(round(1e3 * (document["done"] - started), 1))
-            samples[name]["peak_mb"].append(round(document["peak_kb"] / 1024, 1))
+            samples[name]["peak_mb"].append(round(document["peak_kb"] * 1024 / 1e6, 1))
     for name, measured in samples.items():
         limit = DEVICE_RSS_MB if name == "edgepose" else None
         report.add(

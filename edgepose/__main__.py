@@ -27,7 +27,7 @@ def _device_main(arguments):
     sys.stderr.write(
         "usage: edgepose {{{}}} FILE.edgepose ...\n"
         "hint: this is the device half alone; for converting and the other commands: "
-        "pip install 'edgepose[convert]' (Python 3.10 or newer)\n".format(",".join(DEVICE_COMMANDS))
+        "pip install '.[convert]' in a clone of edgepose (Python 3.10 or newer)\n".format(",".join(DEVICE_COMMANDS))
     )
     return EXIT_USAGE
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import os
 import platform
 import shutil
@@ -12,10 +11,10 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from edgepose.conversion.cache import cache_folder
+from edgepose.bench.conditions import DEVICE_TREE_MODEL
+from edgepose.conversion.cache import StageCache, cache_folder
 from edgepose.targets import Target, all_targets
 
-DEVICE_MODEL_FILE = Path("/proc/device-tree/model")
 LEAST_FREE_BYTES = 500_000_000
 
 # Distribution, module, what it is for.
@@ -57,20 +56,25 @@ class Diagnosis:
     converts: bool
 
 
+INSTALL_DEVICE_HALF = "pip install numpy opencv-python-headless"
+INSTALL_CONVERT = "pip install '.[convert]', in a clone of edgepose"
+
+
 def diagnose() -> Diagnosis:
     """Look at this machine. Imports what it reports on, so that a library that is installed but broken shows."""
     machine = [_python(), _device(), _disk()]
-    device = [_library("device half", *entry, mend="pip install edgepose") for entry in DEVICE_LIBRARIES]
+    device = [_library("device half", *entry, mend=INSTALL_DEVICE_HALF) for entry in DEVICE_LIBRARIES]
     engines = [_library("engine", *entry, mend=f"pip install {entry[0]}") for entry in ENGINE_LIBRARIES]
-    convert = [_library("convert", *entry, mend="pip install 'edgepose[convert]'") for entry in CONVERT_LIBRARIES]
+    convert = [_library("convert", *entry, mend=INSTALL_CONVERT) for entry in CONVERT_LIBRARIES]
     runs = _all_ok(device) and any(finding.status == "ok" for finding in engines)
+    installed = {finding.name for finding in engines if finding.status == "ok"}
     if any(finding.status == "ok" for finding in engines[:2]):
         # One of the two TFLite runtimes is enough.
         engines = [_as_note(finding) if finding.status == "missing" else finding for finding in engines]
     return Diagnosis(
         findings=(*machine, *device, *engines, *convert, _weights(), _cache()),
         runs=runs,
-        converts=runs and _all_ok(convert) and importlib.util.find_spec("onnxruntime") is not None,
+        converts=_all_ok(device) and _all_ok(convert) and {"ai-edge-litert", "onnxruntime"} <= installed,
     )
 
 
@@ -89,7 +93,7 @@ def _python() -> Finding:
 
 def _device() -> Finding:
     try:
-        model = DEVICE_MODEL_FILE.read_bytes()[:200].rstrip(b"\0").decode("utf-8", "replace")
+        model = Path(DEVICE_TREE_MODEL).read_bytes()[:200].rstrip(b"\0").decode("utf-8", "replace")
     except OSError:
         return Finding("machine", "device", "ok", f"{os.cpu_count()} processors; no device tree: target 'host'")
     target = detect_target(model)
@@ -107,8 +111,8 @@ def _disk() -> Finding:
 def _library(area: str, distribution: str, module: str, purpose: str, mend: str) -> Finding:
     try:
         importlib.import_module(module)
-    except ImportError as error:
-        if error.name is not None and module.split(".")[0] == error.name.split(".")[0]:
+    except Exception as error:  # broken native libraries fail in ways of their own
+        if isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] == module.split(".")[0]:
             return Finding(area, distribution, "missing", purpose, mend)
         return Finding(area, distribution, "missing", f"{purpose}; installed, but does not load: {error}", mend)
     try:
@@ -127,11 +131,9 @@ def _weights() -> Finding:
 
 
 def _cache() -> Finding:
-    folder = cache_folder()
-    if not folder.is_dir():
-        return Finding("cache", "conversion stages", "ok", f"{folder}, empty")
-    size = sum(entry.stat().st_size for entry in os.scandir(folder) if entry.is_file())
-    return Finding("cache", "conversion stages", "ok", f"{folder}, {size / 1e6:.0f} MB")
+    cache = StageCache(cache_folder())
+    size = sum(entry.stat().st_size for entry in cache.entries())
+    return Finding("cache", "conversion stages", "ok", f"{cache.folder}, {size / 1e6:.0f} MB")
 
 
 def _existing(path: Path) -> Path:

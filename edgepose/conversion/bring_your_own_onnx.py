@@ -28,7 +28,8 @@ NCHW_TO_NHWC = [0, 2, 3, 1]
 class BringYourOwnOnnx(NamedTuple):
     """A user's graph, ``image`` [1, 3, S, S] to ``heatmaps`` [1, 16, h, w], a constant head already cut.
 
-    ``resolution`` is S; ``notes`` say what was changed on the way; ``sha256`` is that of the file as it was.
+    ``resolution`` is S; ``notes`` say what was changed on the way; ``sha256`` is that of the file as it was;
+    ``simplified`` is whether onnxsim did its work.
     """
 
     onnx: bytes
@@ -36,6 +37,7 @@ class BringYourOwnOnnx(NamedTuple):
     head: UpsamplingHead
     notes: tuple[str, ...]
     sha256: str
+    simplified: bool
 
 
 def load_bring_your_own_onnx(path: str | os.PathLike[str], variant: str) -> BringYourOwnOnnx:
@@ -72,7 +74,9 @@ def load_bring_your_own_onnx(path: str | os.PathLike[str], variant: str) -> Brin
         canonical = cut_upsampling_head(canonical)
         notes.append("the constant upsampling at its end moved into the decoder")
     _require_heatmaps(OnnxGraph.from_bytes(canonical).shapes()[OUTPUT_NAME], source, resolution, head)
-    return BringYourOwnOnnx(canonical, resolution, head, tuple(notes), hashlib.sha256(data).hexdigest())
+    return BringYourOwnOnnx(
+        canonical, resolution, head, tuple(notes), hashlib.sha256(data).hexdigest(), simplified.simplified
+    )
 
 
 def read_bounded(path: str | os.PathLike[str]) -> bytes:

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import metadata
@@ -19,12 +20,15 @@ from typing import Any
 from platformdirs import user_cache_path
 
 import edgepose
+from edgepose.data_files import data_folder
 from edgepose.runtime.atomic import write_bytes
 from edgepose.runtime.errors import EdgeposeError
 
 CACHE_VARIABLE = "EDGEPOSE_CACHE"
 MAX_ENTRY_BYTES = 1 << 30
 MAX_CACHE_BYTES = 2 << 30  # the oldest entries leave beyond this
+
+_ENTRY_NAME = re.compile(r"[a-z]+-[0-9a-f]{40}\Z")
 
 
 @dataclass(frozen=True)
@@ -76,12 +80,18 @@ class StageCache:
         write_bytes(self._path(stage, key), _canonical(header) + b"\n" + result.payload)
         self._drop_oldest()
 
+    def entries(self) -> list[os.DirEntry[str]]:
+        """The files of the folder that are entries; others are the user's, who may have named any folder."""
+        if not self.folder.is_dir():
+            return []
+        return [entry for entry in os.scandir(self.folder) if _ENTRY_NAME.match(entry.name)]
+
     def _path(self, stage: str, key: str) -> Path:
         return self.folder / f"{stage}-{key[:40]}"
 
     def _drop_oldest(self) -> None:
         with contextlib.suppress(OSError):
-            entries = [(entry.stat().st_mtime, entry.stat().st_size, entry.path) for entry in os.scandir(self.folder)]
+            entries = [(entry.stat().st_mtime, entry.stat().st_size, entry.path) for entry in self.entries()]
             total = sum(size for _, size, _ in entries)
             for _, size, path in sorted(entries):
                 if total <= MAX_CACHE_BYTES:
@@ -109,11 +119,12 @@ def tool_versions(tools: tuple[str, ...]) -> dict[str, str]:
 
 @lru_cache(maxsize=1)
 def source_digest() -> str:
-    """SHA-256 over every source file of the installed edgepose, so that changed code never meets an old result."""
+    """SHA-256 over edgepose's source and the recipe of its gate images: changed code never meets an old result."""
     root = Path(edgepose.__file__).parent
     digest = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
-        digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes() + b"\0")
+    for folder, pattern in ((root, "*.py"), (data_folder("calibration"), "*.toml")):
+        for path in sorted(folder.rglob(pattern)):
+            digest.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
 
 

@@ -22,16 +22,18 @@ from edgepose.conversion.progress import Progress, StageReport
 from edgepose.network.variants import Variant, get_variant
 from edgepose.runtime.atomic import atomic_path
 from edgepose.runtime.bundle import Bundle
-from edgepose.runtime.errors import BundleError, GateError, UsageError
+from edgepose.runtime.errors import BundleError, ConversionError, GateError, UsageError
 from edgepose.runtime.probe import check_probe
 from edgepose.targets import Target, get_target
 
 if TYPE_CHECKING:
     from edgepose.network import EfficientPose
 
-EXPORT_TOOLS = ("torch", "onnx")
-SIMPLIFY_TOOLS = ("onnx", "onnxsim", "onnxruntime")
-LOWER_TOOLS = ("onnx", "onnxruntime", "ai-edge-litert", "flatbuffers")
+# What draws, prepares and judges the images of every gate.
+GATE_TOOLS = ("numpy", "onnx", "onnxruntime", "opencv-python-headless")
+EXPORT_TOOLS = (*GATE_TOOLS, "torch", "h5py", "safetensors", "onnxsim")
+SIMPLIFY_TOOLS = EXPORT_TOOLS
+LOWER_TOOLS = (*GATE_TOOLS, "ai-edge-litert", "flatbuffers")
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,7 @@ class _Conversion:
         self.warnings: list[str] = []
 
     def run(self) -> ConversionResult:
-        source = self._find_source()
+        self.source = source = self._find_source()
         exported = self._stage(
             "export",
             {"source": source, "variant": self.plan.variant.name},
@@ -148,7 +150,7 @@ class _Conversion:
         self._warn_of(exported)
         simplified = self._stage(
             "simplify",
-            {"onnx": _sha256(exported.payload), "source": source},
+            {"onnx": _sha256(exported.payload), "source": source, "variant": self.plan.variant.name},
             SIMPLIFY_TOOLS,
             lambda: self._simplify(exported),
         )
@@ -159,8 +161,9 @@ class _Conversion:
                 "onnx": _sha256(simplified.payload),
                 "engine": self.plan.engine,
                 "precision": self.plan.precision,
-            }
-            | {"upsampling": exported.record["upsampling"]},
+                "upsampling": exported.record["upsampling"],
+                "variant": self.plan.variant.name,
+            },
             LOWER_TOOLS,
             lambda: self._lower(simplified, exported.record["upsampling"]),
         )
@@ -175,6 +178,7 @@ class _Conversion:
         from edgepose.checkpoints import build_network, load_checkpoint
 
         self.checkpoint = load_checkpoint(self.checkpoint_path, self.plan.variant.name)
+        self._require_unchanged(self.checkpoint.sha256)
         return build_network(self.plan.variant.name, self.checkpoint)
 
     @cached_property
@@ -195,6 +199,11 @@ class _Conversion:
             note = str(self.checkpoint_path)
         self._finish("weights", note, started, cached=False)
         return source
+
+    def _require_unchanged(self, sha256: str) -> None:
+        """The file is read twice: what is converted must be what the stages are cached under."""
+        if sha256 != self.source["sha256"]:
+            raise ConversionError("the weights changed while they were being converted", "run the conversion again")
 
     def _export(self) -> StageResult:
         from edgepose.conversion.export_torch_to_onnx import export_torch_to_onnx
@@ -219,12 +228,14 @@ class _Conversion:
 
         assert self.request.onnx is not None
         own = load_bring_your_own_onnx(self.request.onnx, self.plan.variant.name)
+        self._require_unchanged(own.sha256)
         keep_head = own.head.present and not own.head.constant
         record = {
             "origin": "onnx-file",
+            "simplified": own.simplified,
             "upsampling": 1 if keep_head else own.head.factor,
             "warnings": list(own.notes),
-            "note": f"read {self.request.onnx.name}",
+            "note": "read and checked",
         }
         return StageResult(own.onnx, record)
 
@@ -285,7 +296,7 @@ class _Conversion:
                 "rewrites": simplified.record["rewrites"],
             },
             "engine": {"sha256": _sha256(engine.payload), "operators": engine.record["operators"]},
-            "tools": tool_versions(tuple(sorted({*EXPORT_TOOLS, *SIMPLIFY_TOOLS, *LOWER_TOOLS, "numpy"}))),
+            "tools": tool_versions(tuple(sorted({*EXPORT_TOOLS, *LOWER_TOOLS}))),
         }
         measured = {
             "gates": {
@@ -338,7 +349,9 @@ class _Conversion:
         cached = result is not None
         if result is None:
             result = work()
-            self.cache.put(name, key, result)
+            # A simplifier that crashed or was too slow may succeed next time.
+            if result.record.get("simplified", True):
+                self.cache.put(name, key, result)
         self._finish(name, result.record["note"], started, cached)
         return result
 

@@ -102,4 +102,4 @@ def _read(path, archive, entry, limit):
         )
     # Bounded by what the manifest allows, whatever the zip header claims.
     with archive.open(entry) as member:
-        return member.read(limit + 1)[: limit + 1]
+        return member.read(limit + 1)

@@ -22,9 +22,6 @@ JOINTS = (
     "left_ankle",
 )
 
-# Index of each joint's mirror image, for flipped figures and flip tests.
-MIRRORED = (0, 1, 6, 7, 8, 5, 2, 3, 4, 9, 13, 14, 15, 10, 11, 12)
-
 # Pairs of joint indices that a drawing connects.
 BONES = (
     (0, 1),

@@ -14,7 +14,7 @@ from edgepose.runtime.manifest import DECODERS
 
 POSES_MEMBER = "probe/poses.json"
 MAX_CROPS = 64
-MAX_CROP_PIXELS = 1 << 24
+MAX_CROP_PIXELS = 1 << 20
 MAX_NUMBER = 1e9
 # Two joints agree when they are at most this many head lengths apart.
 AGREEMENT_HEADS = 0.1

@@ -75,6 +75,15 @@ def test_the_oldest_entries_leave_a_full_cache(tmp_path, monkeypatch):
     assert kept == [False, False, True, True]
 
 
+def test_files_that_are_no_entries_are_never_dropped(tmp_path, monkeypatch):
+    monkeypatch.setattr(cache_module, "MAX_CACHE_BYTES", 500)
+    thesis = tmp_path / "thesis.doc"
+    thesis.write_bytes(bytes(10_000))
+    os.utime(thesis, (0, 0))
+    StageCache(tmp_path).put("export", KEY, StageResult(bytes(1000), {}))
+    assert thesis.exists()
+
+
 def _write_many(folder, payload):
     for _ in range(50):
         StageCache(folder).put("export", KEY, StageResult(payload, {}))
@@ -86,11 +95,9 @@ def test_two_writers_of_one_entry_leave_it_whole(tmp_path):
     writers = [context.Process(target=_write_many, args=(tmp_path, payload)) for _ in range(2)]
     for writer in writers:
         writer.start()
-    seen = 0
     while any(writer.is_alive() for writer in writers):
         result = StageCache(tmp_path).get("export", KEY)
         if result is not None:
-            seen += 1
             assert result.payload == payload
     for writer in writers:
         writer.join()

@@ -19,7 +19,7 @@ from edgepose.figures import demo_set
 from edgepose.network.efficientpose import EfficientPose
 from edgepose.network.variants import get_variant
 from edgepose.runtime.bundle import Bundle
-from edgepose.runtime.errors import EdgeposeError, UsageError
+from edgepose.runtime.errors import EdgeposeError, GateError, UsageError
 
 STAGES = ["weights", "export", "simplify", "lower", "bundle"]
 
@@ -148,15 +148,51 @@ class InterruptAt(SilentProgress):
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_an_interrupted_conversion_leaves_nothing_and_goes_on_later(run, monkeypatch, tmp_path, stage):
+def test_an_interrupted_conversion_leaves_nothing(run, tmp_path, stage):
+    with pytest.raises(KeyboardInterrupt):
+        run(InterruptAt(stage), output=tmp_path / "rt.edgepose")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupted_conversion_goes_on_where_it_was(run, monkeypatch, tmp_path):
     monkeypatch.setenv("EDGEPOSE_CACHE", str(tmp_path / "cache"))
     with pytest.raises(KeyboardInterrupt):
-        run(InterruptAt(stage), output=Path("rt.edgepose"))
+        run(InterruptAt("lower"))
+    assert cached_stages(run()) == ["export", "simplify"]
+
+
+def test_an_onnx_file_of_ones_own_becomes_the_same_engine(run, tmp_path):
+    whole = run(engine="onnx", output=tmp_path / "whole.edgepose")
+    own = tmp_path / "own.onnx"
+    own.write_bytes(Bundle.open(whole.path).engine_bytes())
+    result = run(onnx=own, checkpoint=None, output=tmp_path / "own.edgepose")
+    assert result.manifest["provenance"]["source"]["kind"] == "onnx-file"
+    assert Bundle.open(result.path).engine_bytes() == Bundle.open(run().path).engine_bytes()
+
+
+def test_a_head_that_was_trained_stays_in_the_engine(run, tmp_path):
+    torch.manual_seed(1)
+    network = EfficientPose(get_variant("RT_LITE")).eval()
+    with torch.no_grad():
+        network.upscaling[0].weight.mul_(1.5)
+    save_safetensors(network, tmp_path / "trained.safetensors")
+    result = run(checkpoint=str(tmp_path / "trained.safetensors"))
+    assert "stays in the engine" in result.warnings[0]
+    manifest = Bundle.open(result.path).manifest
+    assert manifest.engine.output.shape == (1, 224, 224, 16)
+    assert manifest.decoder.upsampling == 1
+
+
+def test_a_gate_that_does_not_hold_leaves_no_file(run, monkeypatch, tmp_path):
+    # No rounding allowed at all: more than any engine can hold.
+    from edgepose.conversion import gates
+
+    monkeypatch.setattr(gates, "FLOAT32_TOLERANCE", 0.0)
+    monkeypatch.setenv("EDGEPOSE_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(GateError) as caught:
+        run(output=tmp_path / "rt.edgepose")
+    assert caught.value.exit_code == 3
     assert [path.name for path in tmp_path.iterdir()] in ([], ["cache"])
-    finished = [name for name in STAGES[1 : STAGES.index(stage)] if name != "bundle"]
-    if stage != "bundle":
-        return  # the rest would convert four more times; one resumption shows it
-    assert cached_stages(run(output=Path("rt.edgepose"))) == finished
 
 
 def test_an_existing_bundle_survives_a_failed_conversion(run, checkpoint, tmp_path):
