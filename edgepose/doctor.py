@@ -16,6 +16,8 @@ from edgepose.conversion.cache import StageCache, cache_folder
 from edgepose.targets import Target, all_targets
 
 LEAST_FREE_BYTES = 500_000_000
+INSTALL_DEVICE_HALF = "pip install numpy opencv-python-headless"
+INSTALL_CONVERT = "pip install '.[convert]', in a clone of edgepose"
 
 # Distribution, module, what it is for.
 DEVICE_LIBRARIES = (
@@ -54,10 +56,6 @@ class Diagnosis:
     findings: tuple[Finding, ...]
     runs: bool
     converts: bool
-
-
-INSTALL_DEVICE_HALF = "pip install numpy opencv-python-headless"
-INSTALL_CONVERT = "pip install '.[convert]', in a clone of edgepose"
 
 
 def diagnose() -> Diagnosis:

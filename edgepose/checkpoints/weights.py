@@ -46,10 +46,10 @@ def weights_folder() -> Path:
 
 
 def list_official_weights() -> list[OfficialWeights]:
-    """All eight official files, in the order of the variants."""
+    """All official files, in the order of the variants."""
     return [
-        OfficialWeights(name, _file_name(variant), _GIT_BLOB_IDS[name], _find(variant))
-        for name, variant in VARIANTS.items()
+        OfficialWeights(name, _file_name(VARIANTS[name]), blob_id, _find(VARIANTS[name]))
+        for name, blob_id in _GIT_BLOB_IDS.items()
     ]
 
 
@@ -107,5 +107,7 @@ def _find(variant: Variant) -> Path | None:
 
 
 def _is_official(variant: Variant) -> Callable[[bytes], bool]:
-    expected = _GIT_BLOB_IDS[variant.name]
+    expected = _GIT_BLOB_IDS.get(variant.name)
+    if expected is None:
+        raise CheckpointError(f"no official weights of {variant.name} are published", "name a file: --checkpoint PATH")
     return lambda contents: git_blob_id(contents) == expected

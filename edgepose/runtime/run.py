@@ -36,7 +36,8 @@ def run_sources(estimator, paths, outputs, region=None, min_score=0.0, progress=
     sources = open_sources(paths)
     writers = _writers(outputs)
     overlays = overlay_paths(outputs.overlay, sources) if outputs.overlay is not None else {}
-    _refuse_to_replace_sources(sources, [path for _, path in writers] + list(overlays.values()))
+    written = [path for _, path in writers] + list(overlays.values())
+    _refuse_to_replace([source.path for source in sources] + [estimator.bundle.path], written)
     header = {
         "edgepose": __version__,
         "bundle": estimator.manifest.name,
@@ -96,11 +97,13 @@ def _writers(outputs):
     return writers
 
 
-def _refuse_to_replace_sources(sources, paths):
-    for path in paths:
-        for source in sources:
-            if path != STANDARD_OUTPUT and _same_place(path, source.path):
-                raise UsageError("{} is a source: it would be replaced".format(path), "name another file")
+def _refuse_to_replace(inputs, written):
+    for path in written:
+        for read in inputs:
+            if path != STANDARD_OUTPUT and _same_place(path, read):
+                raise UsageError(
+                    "{} is a source or the bundle itself: it would be replaced".format(path), "name another file"
+                )
 
 
 def _same_place(one, other):

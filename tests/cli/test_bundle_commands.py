@@ -1,0 +1,120 @@
+"""Commands on a bundle: convert, inspect, evaluate, bench and run, each as a user types it."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from edgepose.checkpoints import save_safetensors
+from edgepose.figures import render_figure
+from edgepose.network.efficientpose import EfficientPose
+from edgepose.network.variants import get_variant
+from edgepose.runtime.joints import JOINTS
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    torch.manual_seed(2)
+    path = tmp_path_factory.mktemp("checkpoint") / "random.safetensors"
+    save_safetensors(EfficientPose(get_variant("RT_LITE")).eval(), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def bundle(type_command, checkpoint, cache, monkeypatch, tmp_path):
+    monkeypatch.setenv("EDGEPOSE_CACHE", str(cache))
+    path = tmp_path / "rt.edgepose"
+    words = ("convert", "--variant", "rt-lite", "--target", "host", "--checkpoint", checkpoint, "--output", path)
+    typed = type_command(*words)
+    assert typed.code == 0, typed.err
+    assert "INFO" not in typed.err
+    for text in ("export", "simplify", "lower", f"edgepose run {path}"):
+        assert text in typed.out
+    return path
+
+
+@pytest.fixture
+def labelled(tmp_path):
+    """Two figures in the edgepose annotations format."""
+    records = []
+    for seed in (4, 12):
+        figure = render_figure(seed, 200)
+        cv2.imwrite(str(tmp_path / f"{seed}.png"), figure.image)
+        x, y, width, _ = figure.region
+        records.append(
+            {
+                "id": str(seed),
+                "source": "figures",
+                "image": f"{seed}.png",
+                "crop": [x, y, width],
+                "keypoints": (figure.keypoints - 0.5).tolist(),
+                "evaluate": [True] * 16,
+                "head": float(figure.head_length),
+                "upright": seed == 4,
+            }
+        )
+    path = tmp_path / "annotations.json"
+    path.write_text(json.dumps({"joints": list(JOINTS), "records": records}))
+    return path
+
+
+def test_inspect_shows_what_the_json_holds(type_command, bundle):
+    manifest = json.loads(type_command("inspect", bundle, "--json").out)
+    shown = type_command("inspect", bundle).out
+    assert manifest["variant"] == "RT_LITE"
+    assert manifest["provenance"]["source"]["sha256"][:16] in shown
+    for gate in manifest["measured"]["gates"]:
+        assert gate.replace("_", " ") in shown
+
+
+def test_evaluate_measures_every_person_or_the_upright(type_command, bundle, labelled):
+    everyone = json.loads(type_command("evaluate", bundle, "--dataset", labelled, "--json").out)
+    assert (everyone["persons"], everyone["joints"], everyone["decoder"]) == (2, 32, "official")
+    assert 0 <= everyone["pckh10"]["total"] <= everyone["pckh50"]["total"] <= 100
+    upright = type_command("evaluate", bundle, "--dataset", labelled, "--subset", "upright").out
+    assert "1 persons, 16 joints" in upright
+    assert all(joint in upright for joint in JOINTS)
+
+
+def test_bench_keeps_every_sample(type_command, bundle):
+    report = json.loads(type_command("bench", bundle, "--seconds", "0.1", "--threads", "1", "--json").out)
+    assert report["kind"] == "measured"
+    assert report["threads"] == 1
+    samples = report["samples_ms"]["total"]
+    assert report["latency_ms"]["total"]["samples"] == len(samples) > 0
+    assert min(samples) <= report["latency_ms"]["total"]["p50"] <= max(samples)
+    assert "p99" in type_command("bench", bundle, "--seconds", "0.1").out
+
+
+def test_run_writes_what_it_says(type_command, bundle, labelled, tmp_path):
+    words = ("run", bundle, tmp_path / "4.png", "--overlay", tmp_path / "o.png", "--json", tmp_path / "o.json")
+    typed = type_command(*words)
+    assert typed.code == 0
+    assert "1 frame: " in typed.err
+    drawn, picture = cv2.imread(str(tmp_path / "o.png")), cv2.imread(str(tmp_path / "4.png"))
+    assert np.any(drawn != picture)
+    assert json.loads((tmp_path / "o.json").read_text())
+
+
+def test_run_reads_a_region_and_refuses_half_a_one(type_command, bundle, labelled, tmp_path):
+    words = ("run", bundle, tmp_path / "4.png", "--region", "10,20,100,150", "--min-score=-1e9", "--json", "-")
+    line = json.loads(type_command(*words).out)
+    xs = [joint["x"] for joint in line["joints"].values()]
+    assert 10 <= min(xs) <= max(xs) <= 110
+    assert type_command("run", bundle, tmp_path / "4.png", "--region", "10,20").code == 2
+
+
+def test_a_wrong_variant_is_named(type_command, checkpoint, cache, monkeypatch, tmp_path):
+    monkeypatch.setenv("EDGEPOSE_CACHE", str(cache))
+    words = ("convert", "--variant", "I_LITE", "--target", "host", "--checkpoint", checkpoint)
+    typed = type_command(*words, "--output", tmp_path / "i.edgepose")
+    assert typed.code == 1
+    assert "RT_LITE" in typed.err
+    assert list(tmp_path.iterdir()) == []
