@@ -9,12 +9,20 @@ DEVICE_COMMANDS = ("run", "info", "check", "bench")
 def main():
     """Run the command line and exit with its documented code."""
     try:
+        sys.exit(_main())
+    except KeyboardInterrupt:  # while modules were still being imported
+        sys.stderr.write("error: interrupted\n")
+        sys.exit(130)
+
+
+def _main():
+    try:
         import typer  # noqa: F401
     except ImportError:
-        sys.exit(_device_main(sys.argv[1:]))
+        return _device_main(sys.argv[1:])
     from edgepose.cli.app import main as host_main
 
-    sys.exit(host_main())
+    return host_main()
 
 
 def _device_main(arguments):
@@ -22,10 +30,12 @@ def _device_main(arguments):
     from edgepose.runtime.errors import EXIT_USAGE
     from edgepose.runtime.main import main as device_main
 
+    if arguments[:1] == ["inspect"]:
+        arguments = ["info"] + arguments[1:]
     if len(arguments) >= 2 and arguments[0] in DEVICE_COMMANDS and not arguments[1].startswith("-"):
         return device_main([arguments[0]] + arguments[2:], bundle_path=arguments[1])
     sys.stderr.write(
-        "usage: edgepose {{{}}} FILE.edgepose ...\n"
+        "usage: edgepose {{{},inspect}} FILE.edgepose ...\n"
         "hint: this is the device half alone; for converting and the other commands: "
         "pip install '.[convert]' in a clone of edgepose (Python 3.10 or newer)\n".format(",".join(DEVICE_COMMANDS))
     )

@@ -17,10 +17,11 @@ def read_checkpoint_bytes(path: Path) -> bytes:
     ``MAX_CHECKPOINT_BYTES``.
     """
     try:
+        # Asked before opening: a pipe would wait for its writer.
+        if not stat.S_ISREG(os.stat(path).st_mode) and not path.is_dir():
+            raise CheckpointError(f"{path} is not a regular file", "name a checkpoint file")
         with open(path, "rb") as file:
             status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise CheckpointError(f"{path} is not a regular file", "name a checkpoint file")
             if status.st_size > MAX_CHECKPOINT_BYTES:
                 raise CheckpointError(
                     f"{path} has {status.st_size} bytes; a checkpoint has at most {MAX_CHECKPOINT_BYTES}",

@@ -51,15 +51,19 @@ def evaluate(
 
 
 def _print_evaluation(evaluation: Evaluation) -> None:
-    numbers = ("PCKh@50", "PCKh@10")
+    import numpy as np
+
+    numbers = ("joints", "PCKh@50", "PCKh@10")
     table = new_table("joint", *numbers, right=numbers)
-    for joint, at_50 in evaluation.pckh50.per_joint.items():
+    counts = (~np.isnan(evaluation.distances)).sum(axis=0)
+    for (joint, at_50), count in zip(evaluation.pckh50.per_joint.items(), counts, strict=True):
         at_10 = evaluation.pckh10.per_joint[joint]
-        table.add_row(joint, *("-" if value is None else f"{value:.1f}" for value in (at_50, at_10)))
+        table.add_row(joint, str(count), *("-" if value is None else f"{value:.1f}" for value in (at_50, at_10)))
     table.add_section()
-    table.add_row("[bold]all[/]", *(f"[bold]{s.total:.1f}[/]" for s in (evaluation.pckh50, evaluation.pckh10)))
+    joints = f"[bold]{evaluation.pckh50.joints}[/]"
+    table.add_row("[bold]all[/]", joints, *(f"[bold]{s.total:.1f}[/]" for s in (evaluation.pckh50, evaluation.pckh10)))
     intervals = (shares.interval for shares in (evaluation.pckh50, evaluation.pckh10))
-    table.add_row("95 % interval", *(f"{interval.low:.1f} to {interval.high:.1f}" for interval in intervals))
+    table.add_row("95 % interval", "", *(f"{interval.low:.1f} to {interval.high:.1f}" for interval in intervals))
     out.print(table)
     predictions = evaluation.predictions
     out.print(

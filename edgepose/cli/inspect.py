@@ -9,6 +9,9 @@ import typer
 
 from edgepose.cli.console import new_table, out, print_json
 
+# Along the pipeline, where a manifest sorts by name.
+GATE_ORDER = ("source_to_onnx", "source_to_simplified_onnx", "simplified_onnx_to_engine")
+
 
 def inspect(
     file: Path = typer.Argument(..., help="The bundle."),
@@ -66,7 +69,9 @@ def _tensor(spec: Any) -> str:
 def _gates(gates: dict[str, Any]) -> Any:
     numbers = ("largest difference", "allowed", "crops")
     table = new_table("gate, measured at conversion", *numbers, right=numbers)
-    for name, gate in gates.items():
+    in_order = [name for name in GATE_ORDER if name in gates]
+    for name in [*in_order, *sorted(set(gates) - set(in_order))]:
+        gate = gates[name]
         table.add_row(
             name.replace("_", " "), f"{gate['max_abs']:.1e}", f"{gate['tolerance']:.0e}", str(gate["samples"])
         )

@@ -77,7 +77,12 @@ class StageCache:
                 f"cannot make the cache folder {self.folder}: {error.strerror}",
                 f"name another one in {CACHE_VARIABLE}",
             ) from error
-        write_bytes(self._path(stage, key), _canonical(header) + b"\n" + result.payload)
+        try:
+            write_bytes(self._path(stage, key), _canonical(header) + b"\n" + result.payload)
+        except EdgeposeError as error:
+            raise EdgeposeError(
+                error.message, f"free space there, or name another cache in {CACHE_VARIABLE}"
+            ) from error
         self._drop_oldest()
 
     def entries(self) -> list[os.DirEntry[str]]:

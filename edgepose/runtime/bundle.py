@@ -9,6 +9,7 @@ archives that have one.
 import hashlib
 import io
 import os
+import stat
 import zipfile
 import zlib
 
@@ -34,6 +35,9 @@ class Bundle(object):
         """Read and verify ``path``. Raises :class:`BundleError` for anything that is not a whole, known bundle."""
         path = os.fspath(path)
         try:
+            # Asked before opening: a pipe would wait for its writer.
+            if not stat.S_ISREG(os.stat(path).st_mode) and not os.path.isdir(path):
+                raise BundleError("{} is not a regular file".format(path), "name the .edgepose file")
             with io.open(path, "rb") as file:
                 size = os.fstat(file.fileno()).st_size
                 if size > MAX_BUNDLE_BYTES:

@@ -9,6 +9,7 @@ EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_GATE = 3
 EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
 
 
 class EdgeposeError(Exception):

@@ -1,6 +1,9 @@
 """Frames to poses: preprocessing, engine and decoder of one bundle, put together."""
 
+import contextlib
+import operator
 import os
+import threading
 import time
 from typing import NamedTuple
 
@@ -31,7 +34,8 @@ def load(path, threads=None, decoder=None):
 class PoseEstimator(object):
     """Finds the joints of the person in a frame, or in each of several regions of it.
 
-    An instance reuses its buffers: it serves one thread at a time. It is a context manager that closes itself.
+    An instance reuses its buffers: it serves one thread at a time, and refuses a second. It is a context manager that
+    closes itself.
     """
 
     def __init__(self, bundle, threads=None, decoder=None):
@@ -54,20 +58,21 @@ class PoseEstimator(object):
                 "one of: " + ", ".join(DECODERS),
             )
         threads = default_threads() if threads is None else threads
-        if not isinstance(threads, int) or isinstance(threads, bool) or not 1 <= threads <= MAX_THREADS:
+        if not hasattr(threads, "__index__") or isinstance(threads, bool) or not 1 <= threads <= MAX_THREADS:
             raise UsageError("{!r} is not a number of threads".format(threads), "1 to {}".format(MAX_THREADS))
         #: The :class:`Bundle` this runs.
         self.bundle = bundle
         self.manifest = manifest
         self.decoder = decoder
-        self.threads = threads
+        self.threads = operator.index(threads)
         #: :class:`Timings` of the last pose; None before the first.
         self.timings = None
         height, width = manifest.heatmap_size
         sigma = manifest.decoder.sigma if decoder == "official" else 0.0
         self._preprocessor = Preprocessor(manifest)
         self._decoder = HeatmapDecoder(height, width, manifest.decoder.upsampling, sigma)
-        self._backend = open_backend(manifest.engine, bundle.engine_bytes(), threads)
+        self._in_use = threading.Lock()
+        self._backend = open_backend(manifest.engine, bundle.engine_bytes(), self.threads)
 
     @property
     def library(self):
@@ -80,8 +85,13 @@ class PoseEstimator(object):
         ``frame``: uint8 [H, W, 3] in ``color`` order 'bgr' (as OpenCV gives it) or 'rgb'; grey [H, W] and [H, W, 1]
         and frames with alpha [H, W, 4] are converted. ``region``: (x, y, width, height) in pixels of the frame,
         where the person is, rounded to whole pixels; the whole frame where left out. Raises :class:`SourceError`
-        for a frame or region that cannot be used, :class:`EngineError` where the engine fails.
+        for a frame or region that cannot be used, :class:`EngineError` where the engine fails, :class:`UsageError`
+        where another thread is using this estimator.
         """
+        with self._used_by_one_thread():
+            return self._find(frame, region, color)
+
+    def _find(self, frame, region, color):
         start = time.perf_counter()
         tensor, transform = self._preprocessor.prepare(frame, region=region, color=color)
         prepared = time.perf_counter()
@@ -97,14 +107,27 @@ class PoseEstimator(object):
         return [self(frame, region=region, color=color) for region in regions]
 
     def close(self):
-        """Free the engine. Closing twice does nothing; a closed estimator refuses frames."""
-        self._backend.close()
+        """Free the engine. Closing twice does nothing; a closed estimator refuses frames.
+
+        Raises :class:`UsageError` where another thread is using this estimator.
+        """
+        with self._used_by_one_thread():
+            self._backend.close()
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
         self.close()
+
+    @contextlib.contextmanager
+    def _used_by_one_thread(self):
+        if not self._in_use.acquire(False):
+            raise UsageError("this estimator is in use by another thread", "load one for each thread")
+        try:
+            yield
+        finally:
+            self._in_use.release()
 
     def _decode(self, heatmaps):
         """(peaks, scores in real units) of heatmaps as the engine computes them."""

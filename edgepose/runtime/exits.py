@@ -1,11 +1,24 @@
 """How the command lines end: every error becomes a message and a documented exit code, never a traceback."""
 
 import os
+import signal
 import sys
+import threading
 
-from edgepose.runtime.errors import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, EdgeposeError
+from edgepose.runtime.errors import (
+    EXIT_DONE,
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_TERMINATED,
+    EXIT_USAGE,
+    EdgeposeError,
+)
 
 DEBUG_VARIABLE = "EDGEPOSE_DEBUG"
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived: unwinds like Ctrl-C, so that no temporary file stays behind."""
 
 
 def exit_code_of(work, print_error):
@@ -13,42 +26,78 @@ def exit_code_of(work, print_error):
 
     With EDGEPOSE_DEBUG set, a fault in edgepose itself is raised instead.
     """
+    _mend_standard_streams()
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _raise_terminated)
     try:
-        code = work()
-        sys.stdout.flush()
-        return EXIT_DONE if code is None else code
-    except SystemExit as done:  # a parser of options, after --help or a wrong option
-        return done.code if isinstance(done.code, int) else EXIT_USAGE if done.code else EXIT_DONE
-    except EdgeposeError as error:
+        code = _finished(work)
+    except BaseException as error:
+        # Typer, and extension modules that are interrupted while they load, put something of their own on top.
+        causes = _causes(error)
+        if any(isinstance(cause, Terminated) for cause in causes):
+            print_error("terminated", "nothing was left half-written")
+            return EXIT_TERMINATED
+        if any(isinstance(cause, KeyboardInterrupt) for cause in causes):
+            print_error("interrupted", "nothing was left half-written")
+            return EXIT_INTERRUPTED
+        return _exit_code(error, print_error)
+    return EXIT_DONE if code is None else code
+
+
+def _finished(work):
+    code = work()
+    sys.stdout.flush()
+    return code
+
+
+def _exit_code(error, print_error):
+    """The exit code for ``error``, explained with ``print_error``."""
+    if isinstance(error, SystemExit):  # a parser of options, after --help or a wrong option
+        return error.code if isinstance(error.code, int) else EXIT_USAGE if error.code else EXIT_DONE
+    if isinstance(error, EdgeposeError):
         print_error(error.message, error.hint)
         return error.exit_code
-    except KeyboardInterrupt:
-        print_error("interrupted", "nothing was left half-written")
-        return EXIT_INTERRUPTED
-    except BrokenPipeError:  # whoever read our output left, as `| head` does
+    if isinstance(error, BrokenPipeError):  # whoever read our output left, as `| head` does
         _abandon_output()
-        return EXIT_FAILED
-    except MemoryError:
+    elif isinstance(error, MemoryError):
         print_error("not enough memory", "use smaller images, or close other programs")
-        return EXIT_FAILED
-    except ImportError as error:
-        print_error(
-            "a library is missing or broken: {}".format(error),
-            "{} -m pip install numpy opencv-python-headless".format(sys.executable),
-        )
-        return EXIT_FAILED
-    except OSError as error:
+    elif isinstance(error, ImportError):
+        hint = "{} -m pip install numpy opencv-python-headless".format(sys.executable)
+        print_error("a library is missing or broken: {}".format(error), hint)
+    elif isinstance(error, OSError):
         print_error("reading or writing failed: {}".format(error), "check the paths, the rights and the free space")
         _abandon_output()
-        return EXIT_FAILED
-    except Exception as error:
-        if os.environ.get(DEBUG_VARIABLE):
-            raise
+    elif os.environ.get(DEBUG_VARIABLE) or not isinstance(error, Exception):
+        raise error
+    else:
         print_error(
             "a fault in edgepose itself: {}: {}".format(type(error).__name__, error),
             "please report it with the output of the same command under {}=1".format(DEBUG_VARIABLE),
         )
-        return EXIT_FAILED
+    return EXIT_FAILED
+
+
+def _causes(error):
+    """``error`` and what led to it."""
+    causes = []
+    while error is not None and error not in causes:
+        causes.append(error)
+        error = error.__cause__ or error.__context__
+    return causes
+
+
+def _raise_terminated(*_):
+    raise Terminated()
+
+
+def _mend_standard_streams():
+    """Let a closed stream swallow what is printed, and one of a narrow encoding print every file name somehow."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w"))
+        elif stream.errors == "strict" and hasattr(stream, "reconfigure"):  # Python 3.7 or newer
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _abandon_output():

@@ -10,6 +10,15 @@ from edgepose.runtime.probe import read_probe
 
 PARTS = ("preprocess", "engine", "decode", "total")
 MAX_SECONDS = 86400.0
+# How the conditions read in the table.
+MACHINE_WORDS = (
+    ("machine", "{}"),
+    ("processors", "{} processors"),
+    ("architecture", "{}"),
+    ("load_average", "load {}"),
+    ("governor", "governor {}"),
+    ("temperature_c", "{} C"),
+)
 
 
 def bench_bundle(path, threads=None, seconds=DEFAULT_SETTINGS.min_duration_s):
@@ -55,7 +64,7 @@ def latency_table(report):
             report["bundle"], report["threads"], "" if report["threads"] == 1 else "s", report["engine_library"]
         ),
         "",
-        "{:<11} {:>8} {:>8} {:>8} {:>8}   ms".format("measured", "p50", "p90", "p99", "max"),
+        "{:<11} {:>8} {:>8} {:>8} {:>8}".format("measured ms", "p50", "p90", "p99", "max"),
     ]
     for part in PARTS:
         summary = report["latency_ms"][part]
@@ -69,8 +78,11 @@ def latency_table(report):
             1e3 / report["latency_ms"]["total"]["mean"],
             report["peak_memory_mb"],
         ),
-        "{machine}, {processors} processors, {architecture}, load {load_average}, governor {governor}, "
-        "{temperature_c} C".format(**machine),
+        ", ".join(
+            form.format(machine[name])
+            for name, form in MACHINE_WORDS
+            if machine[name] is not None  # no such sensor here
+        ),
         "Python {python}, numpy {numpy}, OpenCV {opencv}, {system}".format(**machine),
     ]
     return "\n".join(lines)

@@ -176,7 +176,7 @@ def _whole_region(region, width, height):
         return 0, 0, width, height
     try:
         x, y, region_width, region_height = (float(number) for number in region)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise SourceError("a region is four numbers (x, y, width, height), not {!r}".format(region))
     if not all(abs(number) < 1e9 for number in (x, y, region_width, region_height)):
         raise SourceError("the region {!r} is not finite, or out of all proportion".format(tuple(region)))

@@ -15,9 +15,14 @@ def engine_chatter_hidden():
 
     For command lines alone: the descriptor belongs to the whole process, so a library must not do this.
     """
-    sys.stderr.flush()
-    with tempfile.TemporaryFile() as held:
+    try:
+        held = tempfile.TemporaryFile()
         standard_error = os.dup(2)
+    except OSError:  # no writable temporary folder, or no standard error: some chatter is no reason to stop
+        yield
+        return
+    sys.stderr.flush()
+    with held:
         os.dup2(held.fileno(), 2)
         try:
             yield

@@ -33,6 +33,8 @@ def run_sources(estimator, paths, outputs, region=None, min_score=0.0, progress=
     Where none can be read, the first one's :class:`SourceError` is raised and nothing is written. Raises
     :class:`UsageError` for outputs that cannot be, :class:`EdgeposeError` where one cannot be written.
     """
+    if not abs(min_score) < float("inf"):
+        raise UsageError("{} is not a score to compare with".format(min_score), "scores lie around 0 to 1")
     sources = open_sources(paths)
     writers = _writers(outputs)
     overlays = overlay_paths(outputs.overlay, sources) if outputs.overlay is not None else {}

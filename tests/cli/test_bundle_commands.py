@@ -1,6 +1,9 @@
 """Commands on a bundle: convert, inspect, evaluate, bench and run, each as a user types it."""
 
 import json
+import signal
+import subprocess
+import sys
 
 import cv2
 import numpy as np
@@ -118,3 +121,29 @@ def test_a_wrong_variant_is_named(type_command, checkpoint, cache, monkeypatch, 
     assert typed.code == 1
     assert "RT_LITE" in typed.err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_check_agrees_with_the_float_model(type_command, bundle):
+    report = json.loads(type_command("check", bundle, "--json").out)
+    assert report["passed"]
+    assert report["joints"] == 64
+    assert type_command("check", bundle).out.startswith("agrees: ")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_run_that_is_stopped_leaves_no_file(bundle, tmp_path, number, code):
+    video = cv2.VideoWriter(str(tmp_path / "long.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 25, (64, 64))
+    for _ in range(4000):
+        video.write(np.zeros((64, 64, 3), np.uint8))
+    video.release()
+    folder = tmp_path / "written"
+    folder.mkdir()
+    words = ["run", str(bundle), str(tmp_path / "long.avi"), "--json", str(folder / "poses.jsonl"), "--threads", "1"]
+    process = subprocess.Popen([sys.executable, "-m", "edgepose", *words], stderr=subprocess.PIPE, text=True)
+    while process.poll() is None and not list(folder.iterdir()):
+        pass  # until it has begun to write
+    process.send_signal(number)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == code, stderr
+    assert "nothing was left half-written" in stderr
+    assert list(folder.iterdir()) == []

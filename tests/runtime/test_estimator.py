@@ -116,3 +116,24 @@ def test_an_unknown_decoder_is_refused(bundle_path):
 def test_what_is_no_bundle_is_refused(tmp_path):
     with pytest.raises(BundleError, match="there is no file"):
         edgepose.load(str(tmp_path / "missing.edgepose"))
+
+
+def test_a_second_thread_is_refused(any_engine, write_bundle):
+    import threading
+
+    with edgepose.load(write_bundle(tiny_bundle(any_engine))) as estimator:
+        with estimator._used_by_one_thread():  # as a call in another thread would hold it
+            refusals = []
+
+            def call():
+                try:
+                    estimator(squares())
+                except edgepose.EdgeposeError as error:
+                    refusals.append(error)
+
+            thread = threading.Thread(target=call)
+            thread.start()
+            thread.join()
+        (refusal,) = refusals
+        assert "in use by another thread" in str(refusal)
+        estimator(squares())
