@@ -138,6 +138,7 @@ class _Conversion:
         self.cache = StageCache(cache_folder())
         self.reports: list[StageReport] = []
         self.warnings: list[str] = []
+        self.torch_heatmaps: np.ndarray | None = None  # of the export's gate, where the export was not cached
 
     def run(self) -> ConversionResult:
         self.source = source = self._find_source()
@@ -207,13 +208,14 @@ class _Conversion:
 
     def _export(self) -> StageResult:
         from edgepose.conversion.export_torch_to_onnx import export_torch_to_onnx
-        from edgepose.conversion.gates import gate_torch_to_onnx
+        from edgepose.conversion.gates import gate_torch_to_onnx, run_torch
         from edgepose.conversion.upsampling_head import network_upsampling_head
 
         head = network_upsampling_head(self.network)
         keep_head = head.present and not head.constant
         onnx = export_torch_to_onnx(self.network, self.plan.variant.resolution, keep_head=keep_head)
-        gate = gate_torch_to_onnx(self.network, onnx, self.images, keep_head=keep_head)
+        self.torch_heatmaps = run_torch(self.network, self.images, keep_head)
+        gate = gate_torch_to_onnx(self.network, onnx, self.images, keep_head, self.torch_heatmaps)
         record = {
             "origin": self.checkpoint.source,
             "upsampling": 1 if keep_head else head.factor,
@@ -251,7 +253,7 @@ class _Conversion:
             gate = gate_onnx_to_onnx(exported.payload, optimised.onnx, self.images, "onnx_to_simplified_onnx")
         else:
             keep_head = exported.record["upsampling"] == 1
-            gate = gate_torch_to_onnx(self.network, optimised.onnx, self.images, keep_head=keep_head)
+            gate = gate_torch_to_onnx(self.network, optimised.onnx, self.images, keep_head, self.torch_heatmaps)
         record = {
             "macs": count_macs(optimised.onnx),
             "rewrites": optimised.rewrites,

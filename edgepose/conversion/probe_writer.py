@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -14,6 +15,7 @@ import numpy as np
 
 from edgepose.conversion.manifest_writer import ENGINE_MEMBERS, manifest_document
 from edgepose.figures.demo import demo_set
+from edgepose.figures.render import RenderedFigure
 from edgepose.network.variants import Variant
 from edgepose.runtime.bundle import Bundle
 from edgepose.runtime.estimator import PoseEstimator
@@ -28,7 +30,7 @@ REFERENCE_TARGET = "host"
 def gate_images(variant: Variant) -> np.ndarray:
     """The demo figures as network input: float32 [8, 3, S, S], normalised for ``variant``."""
     preprocessor = Preprocessor(reference_manifest(variant, b"", upsampling=8))
-    return np.concatenate([preprocessor.prepare(figure.image)[0].copy() for figure in demo_set(GATE_CROPS)])
+    return np.concatenate([preprocessor.prepare(figure.image)[0].copy() for figure in _figures()[:GATE_CROPS]])
 
 
 def probe_members(variant: Variant, onnx: bytes, upsampling: int) -> dict[str, bytes]:
@@ -41,7 +43,7 @@ def probe_members(variant: Variant, onnx: bytes, upsampling: int) -> dict[str, b
     members: dict[str, bytes] = {}
     crops: list[dict[str, Any]] = []
     with PoseEstimator(bundle, threads=1) as estimator:
-        for index, figure in enumerate(demo_set(PROBE_CROPS)):
+        for index, figure in enumerate(_figures()[:PROBE_CROPS]):
             name = f"probe/{index:02d}.png"
             members[name] = cv2.imencode(".png", figure.image)[1].tobytes()
             pose = estimator(figure.image)
@@ -57,6 +59,11 @@ def probe_members(variant: Variant, onnx: bytes, upsampling: int) -> dict[str, b
     document = {"decoder": manifest.decoder.default, "crops": crops}
     members["probe/poses.json"] = (json.dumps(document, indent=1, sort_keys=True) + "\n").encode("ascii")
     return members
+
+
+@lru_cache(maxsize=1)
+def _figures() -> list[RenderedFigure]:
+    return demo_set(max(GATE_CROPS, PROBE_CROPS))
 
 
 def reference_manifest(variant: Variant, onnx: bytes, upsampling: int) -> Manifest:
