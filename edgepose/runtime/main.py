@@ -1,6 +1,7 @@
 """The command line that a bundle carries: ``python3 FILE.edgepose run|info|check|bench``.
 
-Exit codes: 0 done, 1 failed, 2 usage, 3 the engine does not agree with its float model, 130 interrupted.
+Exit codes: 0 done, 1 failed, 2 usage, 3 the engine does not agree with its float model, 130 interrupted,
+143 terminated.
 """
 
 import argparse
