@@ -33,7 +33,7 @@ DOMAINS = ("", "ai.onnx")
 _PORTABLE_OPERATORS = frozenset(
     (
         *("Add", "AveragePool", "Clip", "Concat", "Conv", "ConvTranspose", "GlobalAveragePool", "Mul"),
-        *("ReduceMean", "Relu", "Sigmoid"),
+        *("DequantizeLinear", "QuantizeLinear", "ReduceMean", "Relu", "Sigmoid"),
     )
 )
 

@@ -50,7 +50,7 @@ def lower_onnx_to_tflite(onnx: bytes, weights: str = "float32") -> TfliteModel:
     source = lowering.add_input(graph.inputs[0])
     for node in graph.nodes:
         RULES[node.operator](lowering, node)
-    result = lowering.tensor(graph.outputs[0], graph.nodes[-1])
+    result = lowering.result(graph.outputs[0], graph.nodes[-1])
     data = lowering.writer.to_bytes([source], [result])
     return TfliteModel(
         data, lowering.writer.shape(source), lowering.writer.shape(result), lowering.writer.operator_counts()

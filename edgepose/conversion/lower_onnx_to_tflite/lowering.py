@@ -6,13 +6,14 @@ of operators that act alike in both layouts once weights and axes are permuted.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from edgepose.conversion.lower_onnx_to_tflite.tflite_writer import TfliteWriter
+from edgepose.conversion.lower_onnx_to_tflite.integer_values import IntegerValues
+from edgepose.conversion.lower_onnx_to_tflite.tflite_writer import Quantisation, TfliteWriter
 from edgepose.conversion.onnx_graph import Node, OnnxGraph, Shape, Value
 from edgepose.runtime.errors import ConversionError
 
@@ -36,18 +37,45 @@ FLOAT_VERSIONS = {
     Operator.RELU_N1_TO_1: 1,
     Operator.TRANSPOSE_CONV: 1,
 }
+# The same for int8. Where it is float on one side, QUANTIZE and DEQUANTIZE are those of int8.
+INTEGER_VERSIONS = {
+    Operator.ADD: 2,
+    Operator.AVERAGE_POOL_2D: 2,
+    Operator.CONCATENATION: 2,
+    Operator.CONV_2D: 3,
+    Operator.DEPTHWISE_CONV_2D: 3,
+    Operator.DEQUANTIZE: 2,
+    Operator.LOGISTIC: 2,
+    Operator.MEAN: 2,
+    Operator.MUL: 2,
+    Operator.PAD: 2,
+    Operator.QUANTIZE: 1,
+    Operator.RELU: 2,
+    Operator.RELU6: 2,
+    Operator.TRANSPOSE_CONV: 2,
+}
+# TFLite fixes what the integers of LOGISTIC's output stand for.
+LOGISTIC_QUANTISATION = Quantisation(np.float32([1 / 256]), np.array([-128]))
+# An int32 bias this large leaves its accumulator no room.
+MAX_BIAS = 1 << 30
 
 
 class Lowering:
-    """Lowers one graph: ``shapes`` are the ONNX shapes of all values, ``constants`` the graph's arrays."""
+    """Lowers one graph: ``shapes`` are the ONNX shapes of all values, ``constants`` the graph's float arrays.
+
+    Operators between DequantizeLinear and QuantizeLinear are lowered to int8 ones, all others to float32 ones;
+    what passes from one side to the other goes through QUANTIZE or DEQUANTIZE.
+    """
 
     def __init__(self, graph: OnnxGraph, weights: str) -> None:
         self.shapes = graph.shapes()
         self.constants = graph.constants
         self.writer = TfliteWriter()
+        self._integer_values = IntegerValues(graph)
         self._readers = {name: len(nodes) for name, nodes in graph.consumers().items()}
         self._outputs = set(graph.outputs)
         self._tensors: dict[str, int] = {}
+        self._dequantised: dict[int, int] = {}  # int8 tensor -> its float32 tensor, where something reads that
         self._makers: dict[str, schema.OperatorT] = {}
         self._half = weights == "float16"
 
@@ -58,32 +86,93 @@ class Lowering:
             refuse(node, f"'{name}' has the shape {list(shape)}; only batches of images (rank 4) are supported")
         return shape[0], shape[2], shape[3], shape[1]
 
+    def computes_in(self, node: Node) -> Quantisation | None:
+        """How ``node``'s output is quantised where it computes in integers; None where it computes in float."""
+        return self._integer_values.computed(node)
+
     def add_input(self, value: Value) -> int:
-        """The tensor that stands for the graph input ``value``."""
+        """The tensor that stands for the graph input ``value``: int8 where it is only ever quantised."""
         if len(value.shape) != 4:
             raise ConversionError(
                 f"the input '{value.name}' has the shape {list(value.shape)}, not [1, 3, height, width]"
             )
         batch, channels, height, width = value.shape
-        self._tensors[value.name] = self.writer.add_activation(value.name, (batch, height, width, channels))
+        self._tensors[value.name] = self.writer.add_activation(
+            value.name, (batch, height, width, channels), self._integer_values.written(value.name)
+        )
         return self._tensors[value.name]
 
+    def result(self, name: str, node: Node) -> int:
+        """The tensor that stands for the graph output ``name``: int8 where an integer operator computes it."""
+        if name in self._integer_values.sources:
+            tensor = self._tensors[self._integer_values.sources[name]]
+            self.writer.rename(tensor, name)
+            return tensor
+        return self.tensor(name, node)
+
     def tensor(self, name: str, node: Node) -> int:
-        """Tensor index of a value that an earlier operator computed, or of a constant operand in NHWC."""
-        if name not in self._tensors:
-            if name not in self.constants:
+        """Tensor index of a value that ``node`` reads: computed by an earlier operator, or a constant in NHWC.
+
+        It is int8 where ``node`` computes in integers.
+        """
+        integers = self.computes_in(node) is not None
+        if name in self._integer_values.sources:
+            tensor = self._tensors[self._integer_values.sources[name]]
+            return tensor if integers else self._restored(tensor, name)
+        key = f"{name} as integers" if integers else name
+        if key not in self._tensors:
+            if name not in self.constants and name not in self._integer_values.constants:
                 refuse(node, f"its input '{name}' is computed by nothing")
-            self._tensors[name] = self.weights(name, broadcastable_nhwc(self.constants[name], name, node))
-        return self._tensors[name]
+            self._tensors[key] = self.weights(name, node, lambda array: broadcastable_nhwc(array, name, node))
+        return self._tensors[key]
 
     def parameter(self, name: str, node: Node) -> np.ndarray:
-        """The constant ``name``; refused where it is computed at run time."""
+        """The float constant ``name``; refused where it is computed at run time."""
+        if name in self._integer_values.constants:
+            integers, quantisation = self._integer_values.constants[name]
+            shape = [-1 if axis == quantisation.axis else 1 for axis in range(integers.ndim)]
+            scale, zero_point = quantisation.scale.reshape(shape), quantisation.zero_point.reshape(shape)
+            return ((integers.astype(np.int64) - zero_point) * scale).astype(np.float32)
         if name not in self.constants:
             refuse(node, f"'{name}' is not a constant")
         return self.constants[name]
 
-    def weights(self, name: str, array: np.ndarray) -> int:
-        """A float constant in TFLite's layout, stored as asked for; returns the float32 tensor's index."""
+    def weights(self, name: str, node: Node, arrange: Callable[[np.ndarray], np.ndarray], axis: int = 0) -> int:
+        """A constant that ``node`` reads, in TFLite's layout by ``arrange``; returns the tensor's index.
+
+        int8 where ``node`` computes in integers, its output channels along ``axis`` of TFLite's layout; else
+        float, stored as asked for.
+        """
+        if self.computes_in(node) is None:
+            return self._floats(name, arrange(self.parameter(name, node)))
+        if name not in self._integer_values.constants:
+            refuse(node, f"'{name}' is a float constant of an integer operator")
+        integers, quantisation = self._integer_values.constants[name]
+        return self.writer.add_constant(name, arrange(integers), quantisation._replace(axis=axis))
+
+    def bias(self, node: Node, channels: int, image: int, filters: int) -> int:
+        """The bias of a convolution of the tensors ``image`` and ``filters``, zero where it has none.
+
+        int32 where ``node`` computes in integers, in the steps of its products. Raises
+        :class:`ConversionError` where it would saturate.
+        """
+        has_bias = len(node.inputs) > 2 and bool(node.inputs[2])
+        values = self.parameter(node.inputs[2], node) if has_bias else np.zeros(channels, np.float32)
+        name = node.inputs[2] if has_bias else f"{node.output}_bias"
+        if self.computes_in(node) is None:
+            return self._floats(name, values)
+        inputs, weights = self.writer.quantisation(image), self.writer.quantisation(filters)
+        assert inputs is not None
+        assert weights is not None
+        scale = (inputs.scale.astype(np.float64) * weights.scale).astype(np.float32)
+        steps = np.round(values.astype(np.float64) / scale)
+        if np.abs(steps).max(initial=0) > MAX_BIAS:
+            refuse(node, f"its bias is {np.abs(steps).max():.2g} steps of its integers, more than int32 can hold")
+        zero_point = np.zeros(scale.size, np.int64)
+        # Per tensor where the weights are, so that the kernel finds one scale.
+        return self.writer.add_constant(name, steps.astype(np.int32), Quantisation(scale, zero_point))
+
+    def _floats(self, name: str, array: np.ndarray) -> int:
         array = array.astype(np.float32)
         if not self._half or array.ndim < 2:
             return self.writer.add_constant(name, array)
@@ -99,6 +188,29 @@ class Lowering:
         self._add(Operator.DEQUANTIZE, [stored], restored, schema.DequantizeOptionsT())
         return restored
 
+    def quantise(self, node: Node) -> None:
+        """Lower a QuantizeLinear node: nothing to do where an integer operator computed its input."""
+        quantisation = self._integer_values.quantisation(node)
+        source = self._integer_values.sources.get(node.inputs[0], node.inputs[0])
+        if source not in self._tensors:
+            refuse(node, f"its input '{node.inputs[0]}' is computed by nothing")
+        self._tensors[node.output] = self.requantised(self._tensors[source], quantisation, node.output)
+
+    def requantised(self, tensor: int, quantisation: Quantisation, name: str) -> int:
+        """``tensor``, float or int8, as int8 of ``quantisation``; itself where it is that already."""
+        found = self.writer.quantisation(tensor)
+        if found is not None and found.same_as(quantisation):
+            return tensor
+        result = self.writer.add_activation(name, self.writer.shape(tensor), quantisation)
+        self._add(Operator.QUANTIZE, [tensor], result, schema.QuantizeOptionsT())
+        return result
+
+    def _restored(self, tensor: int, name: str) -> int:
+        if tensor not in self._dequantised:
+            self._dequantised[tensor] = self.writer.add_activation(name, self.writer.shape(tensor))
+            self._add(Operator.DEQUANTIZE, [tensor], self._dequantised[tensor], schema.DequantizeOptionsT())
+        return self._dequantised[tensor]
+
     def integers(self, name: str, values: Sequence[int] | np.ndarray) -> int:
         """An int32 constant (axes, paddings, shapes); returns its index."""
         return self.writer.add_constant(name, np.asarray(values, dtype=np.int32))
@@ -107,15 +219,27 @@ class Lowering:
         self, node: Node, code: int, inputs: Sequence[int], options: object = None, version: int | None = None
     ) -> None:
         """Add the operator that computes ``node``'s output."""
-        output = self.writer.add_activation(node.output, self.nhwc(node.output, node))
+        output = self.writer.add_activation(node.output, self.nhwc(node.output, node), self.computes_in(node))
         self._tensors[node.output] = output
         self._makers[node.output] = self._add(code, inputs, output, options, version)
+
+    def emit_alike(self, node: Node, code: int, inputs: Sequence[int], options: object = None) -> None:
+        """Like :meth:`emit`, for operators whose integers mean the same in their first input and their output."""
+        wanted, given = self.computes_in(node), self.writer.quantisation(inputs[0])
+        if wanted is None or given is None or wanted.same_as(given):
+            self.emit(node, code, inputs, options)
+            return
+        between = self.emit_between(node, "alike", self.nhwc(node.output, node), code, inputs, options)
+        self._tensors[node.output] = self.requantised(between, wanted, node.output)
 
     def emit_between(
         self, node: Node, name: str, shape: Shape, code: int, inputs: Sequence[int], options: object
     ) -> int:
-        """Add an operator that only ``node``'s own operator reads; returns the index of its output."""
-        output = self.writer.add_activation(f"{node.output}_{name}", shape)
+        """Add an operator that only ``node``'s own operator reads; returns the index of its output.
+
+        Its integers, where the first of ``inputs`` are some, mean what that one's mean.
+        """
+        output = self.writer.add_activation(f"{node.output}_{name}", shape, self.writer.quantisation(inputs[0]))
         self._add(code, inputs, output, options)
         return output
 
@@ -138,7 +262,9 @@ class Lowering:
     def _add(
         self, code: int, inputs: Sequence[int], output: int, options: object, version: int | None = None
     ) -> schema.OperatorT:
-        return self.writer.add_operator(code, version or FLOAT_VERSIONS[code], inputs, [output], options)
+        integers = any(self.writer.quantisation(tensor) is not None for tensor in (*inputs, output))
+        versions = INTEGER_VERSIONS if integers else FLOAT_VERSIONS
+        return self.writer.add_operator(code, version or versions[code], inputs, [output], options)
 
 
 # Options of the operators whose kernels clamp their own output.

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from edgepose.conversion.lower_onnx_to_tflite.lowering import Lowering, Operator, refuse
+from edgepose.conversion.lower_onnx_to_tflite.lowering import LOGISTIC_QUANTISATION, Lowering, Operator, refuse
 from edgepose.conversion.lower_onnx_to_tflite.padding import (
     Pads,
     explicit_pads,
@@ -45,11 +45,13 @@ def lower_conv(lowering: Lowering, node: Node) -> None:
     options.dilationHFactor, options.dilationWFactor = dilations = node.attributes.get("dilations", (1, 1))
     image, options.padding = _padded(lowering, node, weights.shape[2:])
     # OHWI for a full convolution; 1HWC with output channel c * multiplier + m for a depthwise one.
-    filters = weights.transpose(1, 2, 3, 0) if depthwise else weights.transpose(0, 2, 3, 1)
-    inputs = [image, lowering.weights(node.inputs[1], filters), _bias(lowering, node, weights.shape[0])]
+    order, axis = ((1, 2, 3, 0), 3) if depthwise else ((0, 2, 3, 1), 0)
+    filters = lowering.weights(node.inputs[1], node, lambda array: array.transpose(order), axis)
+    inputs = [image, filters, lowering.bias(node, weights.shape[0], image, filters)]
     if depthwise:
         options.depthMultiplier = weights.shape[0] // channels
-        version = 2 if tuple(dilations) != (1, 1) else None  # dilated depthwise kernels came with version 2
+        dilated = tuple(dilations) != (1, 1) and lowering.computes_in(node) is None
+        version = 2 if dilated else None  # dilated depthwise kernels came with version 2
         lowering.emit(node, Operator.DEPTHWISE_CONV_2D, inputs, options, version)
     else:
         lowering.emit(node, Operator.CONV_2D, inputs, options)
@@ -61,10 +63,15 @@ def lower_conv_transpose(lowering: Lowering, node: Node) -> None:
     group = node.attributes.get("group", 1)
     if weights.ndim != 4 or set(node.attributes.get("dilations", (1,))) != {1}:
         refuse(node, "only undilated 2-D transposed convolutions are supported")
-    if group == weights.shape[0] and weights.shape[1] == 1:
-        weights = weights.transpose(1, 0, 2, 3) * np.eye(group, dtype=weights.dtype)[:, :, None, None]
-    elif group != 1:
+    channel_wise = group == weights.shape[0] and weights.shape[1] == 1
+    if not channel_wise and group != 1:
         refuse(node, f"it has {group} groups; 1 or one a channel are supported")
+
+    def arrange(array: np.ndarray) -> np.ndarray:
+        if channel_wise:
+            array = array.transpose(1, 0, 2, 3) * np.eye(group, dtype=array.dtype)[:, :, None, None]
+        return array.transpose(1, 2, 3, 0)  # OHWI
+
     options = schema.TransposeConvOptionsT()
     strides = node.attributes.get("strides", (1, 1))
     options.strideH, options.strideW = strides
@@ -77,12 +84,13 @@ def lower_conv_transpose(lowering: Lowering, node: Node) -> None:
     options.padding = padding
     inputs = [
         lowering.integers(f"{node.output}_shape", shape),
-        lowering.weights(node.inputs[1], weights.transpose(1, 2, 3, 0)),  # OHWI
+        lowering.weights(node.inputs[1], node, arrange),
         lowering.tensor(node.inputs[0], node),
     ]
     bias = lowering.parameter(node.inputs[2], node) if len(node.inputs) > 2 and node.inputs[2] else np.zeros(1)
     if bias.any():  # a bias came with version 3
-        lowering.emit(node, Operator.TRANSPOSE_CONV, [*inputs, lowering.weights(node.inputs[2], bias)], options, 3)
+        inputs.append(lowering.bias(node, bias.size, inputs[2], inputs[1]))
+        lowering.emit(node, Operator.TRANSPOSE_CONV, inputs, options, 3)
     else:
         lowering.emit(node, Operator.TRANSPOSE_CONV, inputs, options)
 
@@ -98,7 +106,7 @@ def lower_average_pool(lowering: Lowering, node: Node) -> None:
     # Zeros that count are padding of their own; others must fit one of TFLite's schemes.
     counted = bool(node.attributes.get("count_include_pad", 0))
     image, options.padding = _padded(lowering, node, kernel, with_zeros=counted, with_same=not counted)
-    lowering.emit(node, Operator.AVERAGE_POOL_2D, [image], options)
+    lowering.emit_alike(node, Operator.AVERAGE_POOL_2D, [image], options)
 
 
 def lower_global_mean(lowering: Lowering, node: Node) -> None:
@@ -130,11 +138,21 @@ def lower_concat(lowering: Lowering, node: Node) -> None:
         refuse(node, f"it joins along axis {node.attributes['axis']}; only channels (axis 1) are supported")
     options = schema.ConcatenationOptionsT()
     options.axis = 3
-    lowering.emit(node, Operator.CONCATENATION, [lowering.tensor(name, node) for name in node.inputs], options)
+    inputs = [lowering.tensor(name, node) for name in node.inputs]
+    quantisation = lowering.computes_in(node)
+    if quantisation is not None:
+        inputs = [
+            lowering.requantised(tensor, quantisation, f"{node.output}_input_{index}")
+            for index, tensor in enumerate(inputs)
+        ]
+    lowering.emit(node, Operator.CONCATENATION, inputs, options)
 
 
 def lower_sigmoid(lowering: Lowering, node: Node) -> None:
     """Sigmoid: LOGISTIC."""
+    quantisation = lowering.computes_in(node)
+    if quantisation is not None and not quantisation.same_as(LOGISTIC_QUANTISATION):
+        refuse(node, "its integers are not steps of 1/256 from -128 on")
     lowering.emit(node, Operator.LOGISTIC, [lowering.tensor(node.inputs[0], node)])
 
 
@@ -148,6 +166,15 @@ def lower_clip(lowering: Lowering, node: Node) -> None:
         lowering.emit(node, operator, [lowering.tensor(node.inputs[0], node)])
 
 
+def lower_quantize(lowering: Lowering, node: Node) -> None:
+    """QuantizeLinear: nothing where an integer operator comes before it, else QUANTIZE."""
+    lowering.quantise(node)
+
+
+def lower_dequantize(lowering: Lowering, node: Node) -> None:
+    """DequantizeLinear: nothing; float operators that read it add a DEQUANTIZE, integer ones read what it reads."""
+
+
 RULES: dict[str, Callable[[Lowering, Node], None]] = {
     "Add": lower_add,
     "AveragePool": lower_average_pool,
@@ -155,18 +182,14 @@ RULES: dict[str, Callable[[Lowering, Node], None]] = {
     "Concat": lower_concat,
     "Conv": lower_conv,
     "ConvTranspose": lower_conv_transpose,
+    "DequantizeLinear": lower_dequantize,
     "GlobalAveragePool": lower_global_mean,
     "Mul": lower_mul,
+    "QuantizeLinear": lower_quantize,
     "ReduceMean": lower_global_mean,
     "Relu": lower_clip,
     "Sigmoid": lower_sigmoid,
 }
-
-
-def _bias(lowering: Lowering, node: Node, channels: int) -> int:
-    if len(node.inputs) > 2 and node.inputs[2]:
-        return lowering.weights(node.inputs[2], lowering.parameter(node.inputs[2], node))
-    return lowering.weights(f"{node.output}_bias", np.zeros(channels))
 
 
 def _padded(

@@ -7,6 +7,7 @@ Lite, version 3.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import flatbuffers
 import numpy as np
@@ -23,8 +24,24 @@ OPERATOR_NAMES = {code: name for name, code in vars(schema.BuiltinOperator).item
 _TENSOR_TYPES = {
     np.dtype(np.float32): schema.TensorType.FLOAT32,
     np.dtype(np.float16): schema.TensorType.FLOAT16,
+    np.dtype(np.int8): schema.TensorType.INT8,
     np.dtype(np.int32): schema.TensorType.INT32,
 }
+
+
+class Quantisation(NamedTuple):
+    """How integers stand for numbers: ``real = (integer - zero_point) * scale``.
+
+    ``scale`` float32 and ``zero_point`` int64, both [1], or [channels] along the tensor's ``axis``.
+    """
+
+    scale: np.ndarray
+    zero_point: np.ndarray
+    axis: int = 0
+
+    def same_as(self, other: Quantisation) -> bool:
+        """Whether both give every integer the same meaning."""
+        return np.array_equal(self.scale, other.scale) and np.array_equal(self.zero_point, other.zero_point)
 
 
 class TfliteWriter:
@@ -35,17 +52,22 @@ class TfliteWriter:
         self._buffers: list[schema.BufferT] = [_AlignedBuffer()]  # buffer 0 is empty by convention
         self._operators: list[schema.OperatorT] = []
         self._operator_codes: dict[tuple[int, int], int] = {}
+        self._quantisations: dict[int, Quantisation] = {}
 
-    def add_activation(self, name: str, shape: Sequence[int]) -> int:
-        """A float32 tensor that some operator computes, or an input of the model; returns its index."""
-        return self._add_tensor(name, shape, np.dtype(np.float32), buffer=0)
+    def add_activation(self, name: str, shape: Sequence[int], quantisation: Quantisation | None = None) -> int:
+        """A tensor that some operator computes, or an input of the model; returns its index.
 
-    def add_constant(self, name: str, array: np.ndarray) -> int:
-        """A constant tensor (float32, float16 or int32), stored inside the file; returns its index."""
+        It is int8 where a ``quantisation`` is given, float32 elsewhere.
+        """
+        dtype = np.dtype(np.float32 if quantisation is None else np.int8)
+        return self._add_tensor(name, shape, dtype, 0, quantisation)
+
+    def add_constant(self, name: str, array: np.ndarray, quantisation: Quantisation | None = None) -> int:
+        """A constant tensor (float32, float16, int32 or int8), stored inside the file; returns its index."""
         buffer = _AlignedBuffer()
         buffer.data = np.frombuffer(array.tobytes(), dtype=np.uint8)
         self._buffers.append(buffer)
-        return self._add_tensor(name, array.shape, array.dtype, buffer=len(self._buffers) - 1)
+        return self._add_tensor(name, array.shape, array.dtype, len(self._buffers) - 1, quantisation)
 
     def add_operator(
         self, code: int, version: int, inputs: Sequence[int], outputs: Sequence[int], options: object = None
@@ -65,6 +87,10 @@ class TfliteWriter:
     def shape(self, tensor: int) -> tuple[int, ...]:
         """Shape of a tensor."""
         return tuple(self._tensors[tensor].shape)
+
+    def quantisation(self, tensor: int) -> Quantisation | None:
+        """What the integers of a tensor stand for; None for a float tensor."""
+        return self._quantisations.get(tensor)
 
     def rename(self, tensor: int, name: str) -> None:
         """Give a tensor another name."""
@@ -97,12 +123,20 @@ class TfliteWriter:
         builder.Finish(model.Pack(builder), file_identifier=FILE_IDENTIFIER)
         return bytes(builder.Output())
 
-    def _add_tensor(self, name: str, shape: Sequence[int], dtype: np.dtype, buffer: int) -> int:
+    def _add_tensor(
+        self, name: str, shape: Sequence[int], dtype: np.dtype, buffer: int, quantisation: Quantisation | None
+    ) -> int:
         tensor = schema.TensorT()
         tensor.name = name
         tensor.shape = [int(side) for side in shape]
         tensor.type = _TENSOR_TYPES[dtype]
         tensor.buffer = buffer
+        if quantisation is not None:
+            tensor.quantization = schema.QuantizationParametersT()
+            tensor.quantization.scale = quantisation.scale.astype(np.float32).tolist()
+            tensor.quantization.zeroPoint = quantisation.zero_point.tolist()
+            tensor.quantization.quantizedDimension = quantisation.axis
+            self._quantisations[len(self._tensors)] = quantisation
         self._tensors.append(tensor)
         return len(self._tensors) - 1
 
