@@ -98,6 +98,14 @@ def is_file(path: Path) -> bool:
         return False
 
 
+def files_in(folder: Path) -> list[Path]:
+    """The files in ``folder``, by name. Raises :class:`DatasetError` where it cannot be read."""
+    try:
+        return sorted(file for file in folder.iterdir() if file.is_file())
+    except OSError as error:
+        raise DatasetError(f"cannot read {folder}: {error.strerror or error}", "check the path and rights") from error
+
+
 def check_size(path: Path) -> None:
     """Raise :class:`DatasetError` where ``path`` is larger than annotations are."""
     try:

@@ -15,7 +15,7 @@ import csv
 from collections import Counter
 from pathlib import Path
 
-from edgepose.evaluation.datasets.fields import PictureFolder, Place, check_count, check_size
+from edgepose.evaluation.datasets.fields import PictureFolder, Place, check_count, check_size, files_in
 from edgepose.evaluation.datasets.records import PersonRecord, PoseDataset, square_around, unlabelled
 from edgepose.runtime.errors import DatasetError
 from edgepose.runtime.images import IMAGE_SUFFIXES
@@ -28,7 +28,7 @@ _HINT = f"{BOXES} has the columns {','.join(COLUMNS)} and one line a person"
 
 def list_pictures(folder: Path) -> list[Path]:
     """The pictures in ``folder``, by name."""
-    return sorted(file for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file())
+    return [file for file in files_in(folder) if file.suffix.lower() in IMAGE_SUFFIXES]
 
 
 def whole_pictures(name: str, pictures: list[Path]) -> PoseDataset:

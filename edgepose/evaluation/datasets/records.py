@@ -37,7 +37,7 @@ class PersonRecord:
     ``region``: the person's square as the format gives it, not enlarged: (x, y, width, height) in whole pixels, or
     ``None`` for the whole picture. Who looks at it multiplies its side by a crop scale, which
     :attr:`PoseDataset.crop_scale` proposes. ``keypoints``: float32 [16, 2], NaN where not annotated; ``evaluate``:
-    bool [16]; ``head_length``: pixels, NaN without labels.
+    bool [16]; ``head_length``: pixels, NaN without labels; ``upright``: True where the format does not say.
     """
 
     id: str
