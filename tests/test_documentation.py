@@ -49,6 +49,13 @@ def test_the_first_pose_of_the_readme(reference, tmp_path, monkeypatch):
     assert 0 <= y <= picture.shape[0]
 
 
+def test_the_program_of_the_calibration_page_runs():
+    (program,) = code_blocks(ROOT / "docs" / "calibrate.md", "python")
+    names: dict[str, object] = {}
+    exec(program, names)  # our own page
+    assert names["crop"].image.shape == (320, 320, 3)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_edgepose_command_and_option_in_the_pages_exists(page):
     options = {name: _options(command) for name, command in _commands().items()}

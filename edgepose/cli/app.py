@@ -6,7 +6,20 @@ import os
 
 import typer
 
-from edgepose.cli import bench, check, convert, doctor, evaluate, figure, inspect, run, targets, variants, weights
+from edgepose.cli import (
+    bench,
+    calibrate,
+    check,
+    convert,
+    doctor,
+    evaluate,
+    figure,
+    inspect,
+    run,
+    targets,
+    variants,
+    weights,
+)
 from edgepose.cli.console import out, print_error
 from edgepose.runtime.exits import exit_code_of
 from edgepose.version import __version__
@@ -20,7 +33,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (convert, run, inspect, check, evaluate, bench, variants, targets, doctor, figure):
+for command in (convert, run, inspect, check, evaluate, calibrate, bench, variants, targets, doctor, figure):
     app.command()(getattr(command, command.__name__.rsplit(".", 1)[1]))
 app.add_typer(weights.app, name="weights")
 

@@ -1,0 +1,34 @@
+"""From a picture and a person's region to the square that a network would look at."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from edgepose.calibration.description import MAX_SIDE
+from edgepose.evaluation.datasets.records import Region
+
+
+def cut_square(image: np.ndarray, region: Region | None, crop_scale: float) -> tuple[np.ndarray, float] | None:
+    """The square around ``region``, its side ``crop_scale`` times the region's longer one; all of ``image`` for None.
+
+    ``image``: uint8 [H, W, 3]. Returns (uint8 [S, S, 3], pixels of the crop per pixel of the picture): black outside
+    the picture, at most 640 pixels a side (INTER_AREA), never enlarged. ``None`` where the square lies outside.
+    """
+    height, width = image.shape[:2]
+    x, y, region_width, region_height = region or (0, 0, width, height)
+    side = max(1, round(max(region_width, region_height) * (crop_scale if region else 1.0)))
+    left, top = round(x + (region_width - side) / 2), round(y + (region_height - side) / 2)
+    inside = image[max(top, 0) : max(top + side, 0), max(left, 0) : max(left + side, 0)]
+    if inside.size == 0:
+        return None
+    scale = min(1.0, MAX_SIDE / side)
+    x0, y0 = round(max(-left, 0) * scale), round(max(-top, 0) * scale)
+    # Only what is visible is resized: a region far larger than its picture costs no memory.
+    size = (max(1, round(inside.shape[1] * scale)), max(1, round(inside.shape[0] * scale)))
+    if scale < 1:
+        inside = cv2.resize(inside, size, interpolation=cv2.INTER_AREA)
+    square = np.zeros((min(side, MAX_SIDE), min(side, MAX_SIDE), 3), np.uint8)
+    place = square[y0 : y0 + size[1], x0 : x0 + size[0]]
+    place[:] = inside[: place.shape[0], : place.shape[1]]
+    return square, scale

@@ -1,0 +1,110 @@
+"""Writing calibration sets: the same crops and recipe give the same bytes, and all of them or none."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgepose.calibration.calibration_set import CalibrationCrop, CalibrationSet, encoded, load
+from edgepose.calibration.description import CROPS_FOLDER, DESCRIPTION, MAX_CROPS, MAX_SIDE, CropEntry, Description
+from edgepose.calibration.members import FolderMembers, ZipMembers, members_at
+from edgepose.runtime.atomic import atomic_path, write_error
+from edgepose.runtime.errors import DatasetError, UsageError
+
+_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can hold; the real one would change the bytes
+
+
+def write_calibration_set(
+    path: str | Path, name: str, licence: str, recipe: dict[str, Any], crops: Iterable[CalibrationCrop]
+) -> CalibrationSet:
+    """Write a set to ``path``, a ``.zip`` or else a folder, and open it.
+
+    ``recipe`` is of JSON values. A set that is there already is replaced. Raises :class:`UsageError` where ``path``
+    holds something else, :class:`DatasetError` for no crops, too many, or one that cannot be in a set.
+    """
+    path = Path(path)
+    check_output(path)
+    if path.suffix.lower() == ".zip":
+        with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+            _write(lambda member, data: _add(archive, member, data), name, licence, recipe, crops)
+        return load(ZipMembers(path), str(path))
+    with _NewFolder(path) as folder:
+        (folder / CROPS_FOLDER).mkdir()
+        _write(lambda member, data: (folder / member).write_bytes(data), name, licence, recipe, crops)
+    return load(FolderMembers(path), str(path))
+
+
+def check_output(path: Path) -> None:
+    """Raise :class:`UsageError` where a set cannot be written to ``path`` without losing something else."""
+    if not path.resolve().parent.is_dir():
+        raise UsageError(f"there is no folder {path.resolve().parent}", "make it, or name another place")
+    if not path.exists() and not path.is_symlink():
+        return
+    zipped = path.suffix.lower() == ".zip"
+    if path.is_dir() and not zipped and not any(path.iterdir()):
+        return
+    if path.is_dir() == zipped or members_at(path) is None:
+        kind = "in a zip" if zipped else "in a folder"
+        raise UsageError(f"{path} is there already and is not a calibration set {kind}", "name another place")
+
+
+def _write(
+    add: Callable[[str, bytes], Any], name: str, licence: str, recipe: dict[str, Any], crops: Iterable[CalibrationCrop]
+) -> None:
+    entries: list[CropEntry] = []
+    for crop in crops:
+        if len(entries) == MAX_CROPS:
+            raise DatasetError(f"a calibration set holds at most {MAX_CROPS} crops", "choose fewer with --count")
+        image = crop.image
+        if image.dtype != np.uint8 or image.shape != (len(image), len(image), 3) or not 1 <= len(image) <= MAX_SIDE:
+            raise DatasetError(f"crop {crop.id!r} is {image.dtype} {image.shape}, not uint8 [S, S, 3], S to {MAX_SIDE}")
+        entry, data = encoded(crop, len(entries))
+        entries.append(entry)
+        add(entry.file, data)
+    if not entries:
+        raise DatasetError("a calibration set of no crops calibrates nothing", "name a source that holds persons")
+    description = Description(name, licence, recipe, tuple(entries)).to_bytes()
+    Description.from_bytes(description, "the set")  # what could not be opened again is not written
+    add(DESCRIPTION, description)
+
+
+def _add(archive: zipfile.ZipFile, member: str, data: bytes) -> None:
+    entry = zipfile.ZipInfo(member, _DATE)
+    entry.external_attr = 0o644 << 16
+    archive.writestr(entry, data)  # stored: PNG is compressed already
+
+
+class _NewFolder:
+    """A folder that takes the place of ``path`` when the block ends without error."""
+
+    def __init__(self, path: Path):
+        self._path = path.resolve()
+
+    def __enter__(self) -> Path:
+        try:
+            self._work = Path(tempfile.mkdtemp(prefix=".edgepose-", dir=self._path.parent))
+            self._new = self._work / "new"
+            self._new.mkdir()
+        except OSError as error:
+            raise write_error(self._path, error) from error
+        return self._new
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        try:
+            if error is None:
+                if self._path.exists():
+                    os.replace(self._path, self._work / "old")
+                os.replace(self._new, self._path)
+            elif isinstance(error, OSError):
+                raise write_error(self._path, error) from error
+        except OSError as problem:
+            raise write_error(self._path, problem) from problem
+        finally:
+            shutil.rmtree(self._work, ignore_errors=True)

@@ -1,0 +1,92 @@
+"""What every reader of data sets yields: persons in pictures."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from edgepose.runtime.errors import DatasetError
+from edgepose.runtime.joints import JOINTS
+
+Region = tuple[int, int, int, int]
+
+
+class Labels(NamedTuple):
+    """The labelled part of a :class:`PersonRecord`."""
+
+    keypoints: np.ndarray
+    evaluate: np.ndarray
+    head_length: float
+
+
+def unlabelled() -> Labels:
+    """Labels of a person whose joints are not known."""
+    return Labels(np.full((len(JOINTS), 2), np.nan, np.float32), np.zeros(len(JOINTS), bool), math.nan)
+
+
+@dataclass(frozen=True, eq=False)
+class PersonRecord:
+    """One person in one picture.
+
+    ``region``: the person's square as the format gives it, not enlarged: (x, y, width, height) in whole pixels, or
+    ``None`` for the whole picture. Who looks at it multiplies its side by a crop scale, which
+    :attr:`PoseDataset.crop_scale` proposes. ``keypoints``: float32 [16, 2], NaN where not annotated; ``evaluate``:
+    bool [16]; ``head_length``: pixels, NaN without labels; ``upright``: True where the format does not say.
+    """
+
+    id: str
+    image: Path
+    region: Region | None
+    keypoints: np.ndarray
+    evaluate: np.ndarray
+    head_length: float
+    upright: bool
+    source: str
+
+
+@dataclass(frozen=True)
+class PoseDataset:
+    """Records of one data set, in file order.
+
+    ``format``: which reader read it. ``crop_scale``: what the side of every region is multiplied by where the format
+    has a custom of its own: 1.25 for persons' squares of MPII and for boxes, 1 where the region is the square to look
+    at already. ``remarks``: sentences for people about what the reader passed over.
+    """
+
+    name: str
+    records: tuple[PersonRecord, ...]
+    format: str = "annotations"
+    crop_scale: float = 1.0
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def labelled(self) -> bool:
+        """Whether every record has joints to compare with."""
+        return all(record.evaluate.any() for record in self.records)
+
+    def select(self, keep: Callable[[PersonRecord], bool], name: str | None = None) -> PoseDataset:
+        """The records that ``keep`` accepts, under ``name``. Raises :class:`DatasetError` for none."""
+        kept = tuple(record for record in self.records if keep(record))
+        if not kept:
+            raise DatasetError(f"no record of data set {self.name!r} is left after selecting {name or 'some'}")
+        return dataclasses.replace(self, name=name or self.name, records=kept)
+
+
+def square_around(x: float, y: float, width: float, height: float) -> Region:
+    """The square with the centre of a box and its longer side, in whole pixels."""
+    side = max(width, height)
+    whole = max(1, round(side))
+    return round(x + (width - side) / 2), round(y + (height - side) / 2), whole, whole
+
+
+def passed_over(reasons: dict[str, int]) -> tuple[str, ...]:
+    """The remark on persons that a reader leaves out, by reason; none where it left out none."""
+    if not reasons:
+        return ()
+    return ("passed over: " + ", ".join(f"{count} persons {reason}" for reason, count in sorted(reasons.items())),)
