@@ -22,6 +22,7 @@ app = typer.Typer(
 )
 for command in (convert, run, inspect, check, evaluate, bench, variants, targets, doctor, figure):
     app.command()(getattr(command, command.__name__.rsplit(".", 1)[1]))
+app.command("eval", hidden=True)(evaluate.evaluate)
 app.add_typer(weights.app, name="weights")
 
 
