@@ -33,6 +33,7 @@ class JointShares:
     def to_dict(self) -> dict[str, Any]:
         """The shares as JSON values, in hundredths of a percent."""
         return {
+            "joints": self.joints,
             "total": round(self.total, 2),
             "interval95": _rounded(self.interval),
             "per_joint": {name: None if value is None else round(value, 2) for name, value in self.per_joint.items()},
