@@ -17,7 +17,7 @@ import numpy as np
 from edgepose.evaluation.agreement import agreement
 from edgepose.evaluation.pckh import JointShares, normalised_distances, pckh_difference
 from edgepose.evaluation.predictions import Predictions
-from edgepose.evaluation.score import score
+from edgepose.evaluation.score import truth_distances
 from edgepose.runtime.errors import UsageError
 from edgepose.runtime.probe import CROP_SIDE_IN_HEADS
 
@@ -57,10 +57,8 @@ def drift(candidate: Predictions, reference: Predictions) -> Drift:
     heads = head_lengths(candidate)
     points50, points10 = None, None
     if candidate.dataset.labelled:
-        ours, theirs = score(candidate), score(reference)
-        points50, points10 = (
-            pckh_difference(ours.distances, theirs.distances, ours.evaluate, threshold) for threshold in (0.5, 0.1)
-        )
+        (evaluate, ours), (_, theirs) = truth_distances(candidate), truth_distances(reference)
+        points50, points10 = (pckh_difference(ours, theirs, evaluate, threshold) for threshold in (0.5, 0.1))
     return Drift(
         normalised_distances(candidate.keypoints, reference.keypoints, heads),
         points50,

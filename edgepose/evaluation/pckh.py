@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from edgepose.evaluation.bootstrap import Interval, share_interval, share_intervals
+from edgepose.evaluation.bootstrap import Interval, share_intervals
 from edgepose.runtime.errors import DatasetError
 from edgepose.runtime.joints import JOINTS
 
@@ -93,15 +93,19 @@ def _require_truth(distances: np.ndarray, counted: np.ndarray) -> None:
 def _shares(hits: np.ndarray, counted: np.ndarray, threshold: float) -> JointShares:
     """Shares of ``hits`` (1, 0, or -1 in a difference) among ``counted``, both [n, 16]."""
     found, wanted = hits.sum(0), counted.sum(0)
+    # The last column is of all joints together.
+    with_sum, counted_with_sum = (np.column_stack([one, one.sum(1)]) for one in (hits, counted))
+    *intervals, interval = share_intervals(with_sum, counted_with_sum)
+    assert interval is not None
     return JointShares(
         threshold=threshold,
         total=float(100 * found.sum() / wanted.sum()),
-        interval=share_interval(hits.sum(1), counted.sum(1)),
+        interval=interval,
         per_joint={
             name: float(100 * found[joint] / wanted[joint]) if wanted[joint] else None
             for joint, name in enumerate(JOINTS)
         },
-        per_joint_intervals=dict(zip(JOINTS, share_intervals(hits, counted), strict=True)),
+        per_joint_intervals=dict(zip(JOINTS, intervals, strict=True)),
         joints=int(wanted.sum()),
         persons=int(counted.any(1).sum()),
     )

@@ -135,7 +135,7 @@ def predict_all(
             bundle_sha256=estimator.bundle.sha256,
             library=estimator.library,
             decoder=estimator.decoder,
-            views=getattr(estimator, "views", ""),
+            views=getattr(estimator, "views", ""),  # of an AugmentedEstimator
             dataset_sha256=digest.hexdigest(),
         )
         for number, estimator in enumerate(estimators)

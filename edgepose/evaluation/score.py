@@ -39,6 +39,12 @@ class Score:
 
 def score(predictions: Predictions) -> Score:
     """Score joints found already. Raises :class:`DatasetError` where their data set has no labels."""
+    marked, distances = truth_distances(predictions)
+    return Score(predictions, marked, distances, pckh(distances, marked, 0.5), pckh(distances, marked, 0.1))
+
+
+def truth_distances(predictions: Predictions) -> tuple[np.ndarray, np.ndarray]:
+    """``evaluate`` and ``distances`` of a :class:`Score`. Raises :class:`DatasetError` as :func:`score` does."""
     require_labels(predictions.dataset)
     records = predictions.dataset.records
     truth = np.stack([record.keypoints for record in records])
@@ -46,7 +52,7 @@ def score(predictions: Predictions) -> Score:
     marked = np.stack([record.evaluate for record in records])
     distances = normalised_distances(predictions.keypoints, truth, heads)
     distances[~marked] = np.nan
-    return Score(predictions, marked, distances, pckh(distances, marked, 0.5), pckh(distances, marked, 0.1))
+    return marked, distances
 
 
 def require_labels(dataset: PoseDataset) -> None:
