@@ -185,4 +185,6 @@ def _figures(part: Part) -> dict[str, JointShares]:
 
 
 def _form(figure: str) -> str:
-    return "{:+.2f}" if figure in CHANGES else "{:.1f}"
+    if figure in CHANGES:
+        return "{:+.2f}"
+    return "{:.2f}" if figure.startswith("within") else "{:.1f}"

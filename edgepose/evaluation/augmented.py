@@ -1,11 +1,11 @@
 """Several views of each person, their heatmaps averaged before they are decoded: the flip and multi-scale test.
 
-The maps of every view are brought into the frame of the plain one and averaged there. A mirrored view is the network's input with its columns reversed; its maps are reversed again, and left and
-right joints exchanged. Cells fall onto cells exactly, and nothing is shifted: the stride-2 convolutions pad on one
-side (TF 'SAME'), but training has made up for it (joints of plain and mirrored views of the official RT, RT_LITE and
-I_LITE differ by 0.01 to 0.03 cell in the mean). A view at another scale has the same centre and shows the person that
-much larger; its maps are sampled bilinearly at the cells of the plain view, and a cell that it does not show is the
-mean of the views that do.
+The maps of every view are brought into the frame of the plain one and averaged there. A mirrored view is the network's
+input with its columns reversed; its maps are reversed again, and left and right joints exchanged. Cells fall onto
+cells exactly, and nothing is shifted: the stride-2 convolutions pad on one side (TF 'SAME'), but training has made up
+for it (joints of plain and mirrored views of the official RT, RT_LITE and I_LITE differ by 0.01 to 0.03 cell in the
+mean). A view at another scale has the same centre and shows the person that much larger; its maps are sampled
+bilinearly at the cells of the plain view, and a cell that it does not show is the mean of the views that do.
 """
 
 from __future__ import annotations
