@@ -35,6 +35,7 @@ app = typer.Typer(
 )
 for command in (convert, run, inspect, check, evaluate, calibrate, bench, variants, targets, doctor, figure):
     app.command()(getattr(command, command.__name__.rsplit(".", 1)[1]))
+app.command("eval", hidden=True)(evaluate.evaluate)
 app.add_typer(weights.app, name="weights")
 
 

@@ -54,18 +54,20 @@ class StageCache:
     def get(self, stage: str, key: str) -> StageResult | None:
         """The cached result of ``stage`` under ``key``, or None where there is none or it is damaged."""
         path = self._path(stage, key)
-        try:
-            if path.stat().st_size > MAX_ENTRY_BYTES:
-                return None
-            header_line, _, payload = path.read_bytes().partition(b"\n")
-            header = json.loads(header_line)
-            if header["sha256"] != _entry_digest(header["record"], payload):
-                return None
+        result = _read_entry(path)
+        if result is not None:
             with contextlib.suppress(OSError):
                 os.utime(path)  # so that what is in use is not what leaves first
-            return StageResult(payload, header["record"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
+        return result
+
+    def find_payload(self, stage: str, sha256: str) -> bytes | None:
+        """The payload with digest ``sha256`` (hex) that ``stage`` once made, whatever went in; None for no such."""
+        for entry in self.entries():
+            if entry.name.startswith(f"{stage}-"):
+                result = _read_entry(Path(entry.path))
+                if result is not None and hashlib.sha256(result.payload).hexdigest() == sha256:
+                    return result.payload
+        return None
 
     def put(self, stage: str, key: str, result: StageResult) -> None:
         """Keep ``result``. Raises :class:`EdgeposeError` where the folder cannot be written or is full."""
@@ -103,6 +105,20 @@ class StageCache:
                     break
                 os.unlink(path)
                 total -= size
+
+
+def _read_entry(path: Path) -> StageResult | None:
+    """The entry at ``path``, or None where it is absent or damaged."""
+    try:
+        if path.stat().st_size > MAX_ENTRY_BYTES:
+            return None
+        header_line, _, payload = path.read_bytes().partition(b"\n")
+        header = json.loads(header_line)
+        if header["sha256"] != _entry_digest(header["record"], payload):
+            return None
+        return StageResult(payload, header["record"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def stage_key(stage: str, inputs: dict[str, Any], tools: tuple[str, ...]) -> str:

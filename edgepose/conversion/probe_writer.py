@@ -19,7 +19,7 @@ from edgepose.figures.render import RenderedFigure
 from edgepose.network.variants import Variant
 from edgepose.runtime.bundle import Bundle
 from edgepose.runtime.estimator import PoseEstimator
-from edgepose.runtime.manifest import Manifest
+from edgepose.runtime.manifest import Manifest, to_bytes
 from edgepose.runtime.preprocess import Preprocessor
 
 GATE_CROPS = 8
@@ -38,8 +38,7 @@ def probe_members(variant: Variant, onnx: bytes, upsampling: int) -> dict[str, b
 
     The reference is ``onnx``, the gated float model, run by ONNX Runtime and decoded by the still-image decoder.
     """
-    manifest = reference_manifest(variant, onnx, upsampling)
-    bundle = Bundle("<float reference>", manifest, "", {manifest.engine.member: onnx})
+    bundle = reference_bundle(variant, onnx, upsampling)
     members: dict[str, bytes] = {}
     crops: list[dict[str, Any]] = []
     with PoseEstimator(bundle, threads=1) as estimator:
@@ -56,7 +55,7 @@ def probe_members(variant: Variant, onnx: bytes, upsampling: int) -> dict[str, b
                     "head": round(float(figure.head_length), 3),
                 }
             )
-    document = {"decoder": manifest.decoder.default, "crops": crops}
+    document = {"decoder": bundle.manifest.decoder.default, "crops": crops}
     members["probe/poses.json"] = (json.dumps(document, indent=1, sort_keys=True) + "\n").encode("ascii")
     return members
 
@@ -64,6 +63,13 @@ def probe_members(variant: Variant, onnx: bytes, upsampling: int) -> dict[str, b
 @lru_cache(maxsize=1)
 def _figures() -> list[RenderedFigure]:
     return demo_set(max(GATE_CROPS, PROBE_CROPS))
+
+
+def reference_bundle(variant: Variant, onnx: bytes, upsampling: int) -> Bundle:
+    """The float model ``onnx`` as a bundle in memory, which ONNX Runtime runs."""
+    manifest = reference_manifest(variant, onnx, upsampling)
+    sha256 = hashlib.sha256(to_bytes(manifest.document)).hexdigest()
+    return Bundle("<float reference>", manifest, sha256, {manifest.engine.member: onnx})
 
 
 def reference_manifest(variant: Variant, onnx: bytes, upsampling: int) -> Manifest:

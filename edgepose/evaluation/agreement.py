@@ -5,9 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from edgepose.evaluation.pckh import JointShares, joint_shares, normalised_distances
-from edgepose.runtime.joints import JOINTS
-
-HEAD_TOP, UPPER_NECK = JOINTS.index("head_top"), JOINTS.index("upper_neck")
 
 
 def agreement(
@@ -21,8 +18,3 @@ def agreement(
     """
     distances = normalised_distances(points, reference, head_lengths)
     return joint_shares(distances, ~np.isnan(distances), threshold)
-
-
-def head_lengths_of(points: np.ndarray) -> np.ndarray:
-    """Head lengths [n] by ``points`` [n, 16, 2], upper neck to top of the head: for unlabelled pictures."""
-    return np.linalg.norm(points[:, HEAD_TOP] - points[:, UPPER_NECK], axis=1)

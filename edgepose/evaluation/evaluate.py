@@ -1,93 +1,122 @@
-"""PCKh of a bundle on a labelled data set."""
+"""Evaluate a bundle: PCKh on labelled data, and drift where there is a float reference, in all and in parts."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import Any
 
 import numpy as np
 
-from edgepose.evaluation.datasets import PoseDataset
-from edgepose.evaluation.pckh import JointShares, normalised_distances, pckh
-from edgepose.evaluation.predictions import CROP_RULE, Predictions, Progress, predict
-from edgepose.runtime.errors import DatasetError
+from edgepose.bench.conditions import conditions
+from edgepose.evaluation.datasets import PersonRecord, PoseDataset
+from edgepose.evaluation.drift import Drift, drift
+from edgepose.evaluation.predictions import DEFAULT_CROP_SCALE, Predictions, Progress, predict_all
+from edgepose.evaluation.score import Score, require_labels, score
 from edgepose.runtime.estimator import PoseEstimator
+from edgepose.version import __version__
+
+SCHEMA = 1
+EVERYONE = "all"
+# Told apart wherever a data set has both.
+PARTS: dict[str, Callable[[PersonRecord], bool]] = {
+    "upright": lambda record: record.upright,
+    "other": lambda record: not record.upright,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Figures of some persons: ``score`` where the data has labels, ``drift`` where there is a reference."""
+
+    persons: int
+    score: Score | None
+    drift: Drift | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The figures as JSON values."""
+        scores = {"joints": 0, "pckh50": None, "pckh10": None} if self.score is None else self.score.to_dict()
+        return {**scores, "persons": self.persons, "drift": None if self.drift is None else self.drift.to_dict()}
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """PCKh@50 and PCKh@10 of ``predictions``, which name their decoder and their data.
-
-    ``distances``: float64 [n, 16] head lengths from the truth, infinite where a joint was not found, NaN
-    where it is not evaluated.
-    """
+    """What :func:`evaluate` measured. ``parts``: 'all', and 'upright' and 'other' where the data has both."""
 
     predictions: Predictions
-    distances: np.ndarray
-    pckh50: JointShares
-    pckh10: JointShares
+    reference: Predictions | None
+    parts: dict[str, Part]
+    measured_at: str
+    machine: dict[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
         """The whole record as JSON values; each person's joints are among them."""
-        predictions = self.predictions
         return {
-            "bundle": predictions.bundle,
-            "bundle_sha256": predictions.bundle_sha256,
-            "decoder": predictions.decoder,
-            "crop_rule": CROP_RULE,
-            "dataset": predictions.dataset.name,
-            "dataset_sha256": predictions.dataset_sha256,
-            "persons": self.pckh50.persons,
-            "joints": self.pckh50.joints,
-            "pckh50": _shares(self.pckh50),
-            "pckh10": _shares(self.pckh10),
-            "poses": [
-                {
-                    "id": record.id,
-                    "keypoints": _rounded(points),
-                    "scores": np.round(scores.astype(float), 4).tolist(),
-                }
-                for record, points, scores in zip(
-                    predictions.dataset.records, predictions.keypoints, predictions.scores, strict=True
-                )
-            ],
+            "schema": SCHEMA,
+            "conditions": {
+                **self.predictions.conditions(),
+                "reference": None if self.reference is None else _engine(self.reference),
+                "kind": "measured",
+                "measured_at": self.measured_at,
+                "edgepose": __version__,
+                "machine": self.machine,
+            },
+            "results": {name: part.to_dict() for name, part in self.parts.items()},
+            "poses": [self._pose(index) for index in range(len(self.predictions.dataset.records))],
         }
 
+    def _pose(self, index: int) -> dict[str, Any]:
+        pose: dict[str, Any] = {
+            "id": self.predictions.dataset.records[index].id,
+            "keypoints": _rounded(self.predictions.keypoints[index]),
+            "scores": np.round(self.predictions.scores[index].astype(float), 4).tolist(),
+        }
+        if self.reference is not None:
+            pose["reference_keypoints"] = _rounded(self.reference.keypoints[index])
+        return pose
 
-def evaluate(estimator: PoseEstimator, dataset: PoseDataset, progress: Progress | None = None) -> Evaluation:
-    """Find the joints of every record and score them; ``progress`` gets records done and their total.
 
-    Raises :class:`DatasetError` before any work where ``dataset`` has no labels.
+def evaluate(
+    estimator: PoseEstimator,
+    dataset: PoseDataset,
+    reference: PoseEstimator | None = None,
+    progress: Progress | None = None,
+    crop_scale: float = DEFAULT_CROP_SCALE,
+) -> Evaluation:
+    """Find the joints of every record with ``estimator``, and with ``reference`` where there is one, and compare.
+
+    ``progress`` gets records done and their total. Raises :class:`DatasetError` before any work where ``dataset``
+    lacks labels: some of its records, or all of them and there is no reference to agree with.
     """
-    _require_labels(dataset)
-    return score(predict(estimator, dataset, progress))
+    unlabelled = not any(record.evaluate.any() for record in dataset.records)
+    if not unlabelled or reference is None:
+        require_labels(dataset)
+    machine, measured_at = conditions(), datetime.now(timezone.utc).isoformat(timespec="seconds")
+    estimators = [estimator] if reference is None else [estimator, reference]
+    predictions, *others = predict_all(estimators, dataset, progress, crop_scale)
+    peer = others[0] if others else None
+    parts = {EVERYONE: _part(predictions, peer)}
+    if all(any(map(keep, dataset.records)) for keep in PARTS.values()):
+        for name, keep in PARTS.items():
+            part = f"{dataset.name}, {name}"
+            parts[name] = _part(predictions.select(keep, part), None if peer is None else peer.select(keep, part))
+    return Evaluation(predictions, peer, parts, measured_at, machine)
 
 
-def score(predictions: Predictions) -> Evaluation:
-    """Score joints found already. Raises :class:`DatasetError` where their data set has no labels."""
-    _require_labels(predictions.dataset)
-    records = predictions.dataset.records
-    truth = np.stack([record.keypoints for record in records])
-    heads = np.array([record.head_length for record in records])
-    marked = np.stack([record.evaluate for record in records])
-    distances = normalised_distances(predictions.keypoints, truth, heads)
-    distances[~marked] = np.nan
-    return Evaluation(predictions, distances, pckh(distances, marked, 0.5), pckh(distances, marked, 0.1))
+def _part(predictions: Predictions, reference: Predictions | None) -> Part:
+    return Part(
+        persons=len(predictions.dataset.records),
+        score=score(predictions) if predictions.dataset.labelled else None,
+        drift=None if reference is None else drift(predictions, reference),
+    )
 
 
-def _require_labels(dataset: PoseDataset) -> None:
-    if not dataset.labelled:
-        raise DatasetError(
-            f"data set {dataset.name!r} has records without labelled joints",
-            "PCKh needs labels; see the edgepose annotations format in edgepose/evaluation/datasets.py",
-        )
-
-
-def _shares(shares: JointShares) -> dict[str, Any]:
+def _engine(predictions: Predictions) -> dict[str, Any]:
     return {
-        "total": round(shares.total, 2),
-        "interval95": [round(shares.interval.low, 2), round(shares.interval.high, 2)],
-        "per_joint": {name: None if value is None else round(value, 2) for name, value in shares.per_joint.items()},
+        "bundle": predictions.bundle,
+        "bundle_sha256": predictions.bundle_sha256,
+        "library": predictions.library,
     }
 
 

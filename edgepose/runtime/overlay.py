@@ -17,11 +17,12 @@ WIDTH_OF_FIGURE, WIDTH_OF_FRAME = 1 / 70, 1 / 160
 _SHIFT = 4
 
 
-def draw_pose(image, pose, min_score=0.0):
+def draw_pose(image, pose, min_score=0.0, color=None):
     """Draw bones and joints of ``pose`` into ``image``, uint8 [H, W, 3] BGR, in place; returns it.
 
     Line widths follow the size of the figure, so that a small person in a large frame is not painted over. Joints
     that score less than ``min_score`` are left out, and fade below 0.5; a bone is as faint as its fainter end.
+    ``color`` (BGR): one for the whole figure, where the sides of the body need not be told apart.
     """
     shown = pose.scores >= min_score
     if not shown.any():
@@ -36,7 +37,7 @@ def draw_pose(image, pose, min_score=0.0):
             pose.keypoints[[start, end]],
             width,
             float(min(opacity[start], opacity[end])),
-            lambda canvas, points, color=_side(outer): _bone(canvas, points, width, color),
+            lambda canvas, points, color=color or _side(outer): _bone(canvas, points, width, color),
         )
     for joint in sorted(np.flatnonzero(shown), key=lambda joint: opacity[joint]):
         _draw(
@@ -44,7 +45,7 @@ def draw_pose(image, pose, min_score=0.0):
             pose.keypoints[[joint]],
             width,
             float(opacity[joint]),
-            lambda canvas, points, color=_side(joint): _joint(canvas, points, width, color),
+            lambda canvas, points, color=color or _side(joint): _joint(canvas, points, width, color),
         )
     return image
 

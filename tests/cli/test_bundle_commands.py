@@ -78,12 +78,22 @@ def test_inspect_shows_what_the_json_holds(type_command, bundle):
 
 
 def test_evaluate_measures_every_person_or_the_upright(type_command, bundle, labelled):
-    everyone = json.loads(type_command("evaluate", bundle, "--dataset", labelled, "--json").out)
-    assert (everyone["persons"], everyone["joints"], everyone["decoder"]) == (2, 32, "official")
+    results = json.loads(type_command("evaluate", bundle, "--dataset", labelled, "--json").out)["results"]
+    everyone = results["all"]
+    assert [(results[part]["persons"], results[part]["joints"]) for part in results] == [(2, 32), (1, 16), (1, 16)]
     assert 0 <= everyone["pckh10"]["total"] <= everyone["pckh50"]["total"] <= 100
     upright = type_command("evaluate", bundle, "--dataset", labelled, "--subset", "upright").out
-    assert "1 persons, 16 joints" in upright
+    assert "1, 16" in upright
     assert all(joint in upright for joint in JOINTS)
+
+
+def test_the_float_model_that_the_cache_holds_is_the_reference(type_command, bundle, labelled):
+    words = ("evaluate", bundle, "--dataset", labelled, "--min-agreement", "90", "--json")
+    typed = type_command(*words)
+    assert typed.code == 0, typed.err
+    document = json.loads(typed.out)
+    assert document["conditions"]["reference"]["bundle"] == "float-reference"
+    assert document["results"]["all"]["drift"]["within_0.5_head"]["joints"] == 32
 
 
 def test_bench_keeps_every_sample(type_command, bundle):

@@ -1,5 +1,6 @@
 """The stage cache: what went in comes out, damage is absence, and everything a stage depends on is in its key."""
 
+import hashlib
 import multiprocessing
 import os
 
@@ -21,6 +22,20 @@ def test_an_entry_comes_back_as_it_was(tmp_path):
     cache.put("export", KEY, result)
     assert cache.get("export", KEY) == result
     assert cache.get("lower", KEY) is None
+
+
+def test_a_payload_is_found_by_its_digest_in_its_own_stage_alone(tmp_path):
+    cache = StageCache(tmp_path / "cache")
+    wanted = hashlib.sha256(b"wanted").hexdigest()
+    assert cache.find_payload("simplify", wanted) is None
+    cache.put("simplify", "1" * 64, StageResult(b"other", {}))
+    cache.put("lower", "2" * 64, StageResult(b"wanted", {}))
+    assert cache.find_payload("simplify", wanted) is None
+    cache.put("simplify", "3" * 64, StageResult(b"wanted", {"note": "x"}))
+    assert cache.find_payload("simplify", wanted) == b"wanted"
+    path = cache._path("simplify", "3" * 64)
+    path.write_bytes(path.read_bytes()[:-1])
+    assert cache.find_payload("simplify", hashlib.sha256(b"wante").hexdigest()) is None
 
 
 @given(st.data())

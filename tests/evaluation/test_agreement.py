@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from edgepose.evaluation.agreement import agreement, head_lengths_of
+from edgepose.evaluation.agreement import agreement
 from edgepose.runtime.errors import DatasetError
 
 
@@ -30,9 +30,3 @@ def test_what_the_reference_did_not_find_is_left_out():
     assert share.per_joint["right_wrist"] == 0
     with pytest.raises(DatasetError):
         agreement(points, np.full_like(reference, np.nan), np.array([10.0]))
-
-
-def test_head_lengths_are_from_neck_to_crown():
-    points = np.zeros((1, 16, 2))
-    points[0, 0], points[0, 1] = (3, 0), (0, 4)
-    assert head_lengths_of(points).tolist() == [5]

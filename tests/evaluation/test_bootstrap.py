@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from edgepose.evaluation import bootstrap
-from edgepose.evaluation.bootstrap import share_interval
+from edgepose.evaluation.bootstrap import share_interval, share_intervals
 
 
 def hits(persons, share, joints=14, seed=0):
@@ -44,6 +44,16 @@ def test_a_paired_difference_is_narrower_than_the_two_shares_suggest():
     share = share_interval(ours, wanted)
     assert low < 100 * (theirs - ours).sum() / wanted.sum() < high < 0
     assert high - low < 0.2 * (share.high - share.low)
+
+
+def test_columns_have_the_intervals_that_they_have_alone():
+    columns = [hits(60, share, seed=seed) for seed, share in enumerate((0.2, 0.9))]
+    together = share_intervals(*(np.stack(side, axis=1) for side in zip(*columns, strict=True)))
+    assert together == [share_interval(*column) for column in columns]
+
+
+def test_a_column_without_counted_joints_has_no_interval():
+    assert share_intervals(np.zeros((5, 2)), np.array([[0, 3]] * 5)) == [None, (0, 0)]
 
 
 def test_persons_without_counted_joints_do_not_matter():

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from edgepose.evaluation.pckh import normalised_distances, pckh
+from edgepose.evaluation.pckh import normalised_distances, pckh, pckh_difference
 from edgepose.runtime.errors import DatasetError
 
 COORDINATES = st.floats(-500, 500, width=32)
@@ -57,6 +57,16 @@ def test_a_joint_that_was_not_found_is_a_miss_and_one_without_truth_is_not_count
         pckh(distances, np.ones((1, 16), bool))
     with pytest.raises(DatasetError, match="no joint"):
         pckh(distances, np.zeros((1, 16), bool))
+
+
+@given(POINTS, POINTS, POINTS, HEADS)
+@settings(max_examples=50, deadline=None)
+def test_the_difference_is_that_of_the_two_and_turns_its_sign(points, others, truth, heads):
+    one, other = (normalised_distances(found, truth, heads) for found in (points, others))
+    difference, back = pckh_difference(one, other, EVERY, 0.5), pckh_difference(other, one, EVERY, 0.5)
+    assert difference.total == pytest.approx(pckh(one, EVERY).total - pckh(other, EVERY).total)
+    assert difference.total == -back.total
+    assert difference.interval == pytest.approx((-back.interval.high, -back.interval.low))
 
 
 @given(POINTS, POINTS, HEADS)

@@ -36,6 +36,13 @@ def test_joints_are_drawn_in_the_colour_of_their_side():
     assert image[:10].max() == 0
 
 
+def test_one_colour_serves_the_whole_figure_where_it_is_asked_for():
+    image = draw_pose(np.zeros((200, 200, 3), np.uint8), Pose(STANDING, np.ones(16)), color=(1, 200, 3))
+    for joint in range(16):
+        x, y = STANDING[joint].astype(int)
+        np.testing.assert_array_equal(image[y, x], (1, 200, 3))
+
+
 def test_the_image_is_drawn_into_and_returned():
     image = np.zeros((200, 200, 3), np.uint8)
     assert draw_pose(image, Pose(STANDING, np.ones(16))) is image
