@@ -55,7 +55,7 @@ INTEGER_VERSIONS = {
     Operator.TRANSPOSE_CONV: 2,
 }
 # TFLite fixes what the integers of LOGISTIC's output stand for.
-LOGISTIC_QUANTISATION = Quantisation(np.float32([1 / 256]), np.array([-128]))
+LOGISTIC_QUANTISATION = Quantisation(np.array([1 / 256], np.float32), np.array([-128]))
 # An int32 bias this large leaves its accumulator no room.
 MAX_BIAS = 1 << 30
 
