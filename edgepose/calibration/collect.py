@@ -43,8 +43,7 @@ def collect(sources: Sequence[Source], count: int, seed: int, progress: Progress
     ``progress`` hears of persons looked at. Raises :class:`UsageError` for a count that cannot
     be, :class:`DatasetError` for sources without persons.
     """
-    if not 1 <= count <= MAX_CROPS:
-        raise UsageError(f"--count {count}: a calibration set has 1 to {MAX_CROPS} crops")
+    check_count(count)
     there = sum(source.size for source in sources)
     if there == 0:
         raise DatasetError("the sources hold no person that is large enough to look at", "name other sources")
@@ -73,6 +72,12 @@ def collect(sources: Sequence[Source], count: int, seed: int, progress: Progress
         tuple(remark for sample in samples for remark in sample.remarks),
         samples,
     )
+
+
+def check_count(count: int | None) -> None:
+    """Raise :class:`UsageError` for a ``count`` that no set can have; None is the recipe's."""
+    if count is not None and not 1 <= count <= MAX_CROPS:
+        raise UsageError(f"--count {count}: a calibration set has 1 to {MAX_CROPS} crops", "128 is a good number")
 
 
 def _shared(sizes: list[int], count: int) -> list[int]:

@@ -14,9 +14,10 @@ from edgepose.calibration.calibration_set import CalibrationCrop
 from edgepose.calibration.crops import cut_square
 from edgepose.calibration.members import members_at
 from edgepose.calibration.sample import Candidate, choose, look_traits, pose_traits, rank
-from edgepose.evaluation.datasets import PersonRecord, PoseDataset, open_dataset
+from edgepose.evaluation.datasets import PersonRecord, PoseDataset, open_dataset, refuse_unused_images
 from edgepose.evaluation.datasets.fields import files_in
 from edgepose.evaluation.datasets.pictures import list_pictures, whole_pictures
+from edgepose.evaluation.datasets.regions import check_crop_scale
 from edgepose.runtime.errors import DatasetError
 from edgepose.runtime.images import IMAGE_SUFFIXES, read_image
 from edgepose.runtime.videos import VIDEO_SUFFIXES, VideoReader
@@ -170,8 +171,10 @@ Source = Persons | Video
 def open_sources(paths: Sequence[Path], images: Path | None, crop_scale: float | None) -> list[Source]:
     """The sources that ``paths`` name; pictures named one by one make one source.
 
-    Raises :class:`DatasetError` for what is none, :class:`SourceError` for a video that cannot be opened.
+    Raises :class:`DatasetError` for what is none, :class:`SourceError` for a video that cannot be opened,
+    :class:`UsageError` for ``images`` that no source needs and for a ``crop_scale`` outside 0.5 to 3.
     """
+    check_crop_scale(crop_scale)
     sources: list[Source] = []
     pictures = [path for path in paths if path.is_file() and path.suffix.lower() in IMAGE_SUFFIXES]
     if pictures:
@@ -185,6 +188,7 @@ def open_sources(paths: Sequence[Path], images: Path | None, crop_scale: float |
         sources += map(_open_video, videos)
         if not videos or (path.is_dir() and list_pictures(path)):
             sources.append(Persons(open_dataset(path, images), crop_scale))
+    refuse_unused_images(images, [source.kind for source in sources])
     return sources
 
 

@@ -70,7 +70,8 @@ def test_records_without_labels_are_for_looking_at(write):
     (only,) = dataset.records
     assert not dataset.labelled
     assert only.region is None
-    assert only.upright
+    assert only.upright is None
+    assert not dataset.tells_upright
     assert math.isnan(only.head_length)
     assert np.isnan(only.keypoints).all()
 

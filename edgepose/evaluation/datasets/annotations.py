@@ -9,7 +9,7 @@
 first pixel at (0, 0), as MPII and LSP annotate; reading adds the half pixel that puts its corner there, where
 :class:`edgepose.Pose` has it. ``crop`` is the square to look at, as corner and side; it may reach outside the
 picture, which is black there. ``head`` is the length PCKh divides by, in pixels. ``keypoints``, ``evaluate``
-and ``head`` come together or not at all; ``crop`` (default: the whole picture), ``upright`` (default: true)
+and ``head`` come together or not at all; ``crop`` (default: the whole picture), ``upright`` (default: not known)
 and ``source`` are optional.
 """
 
@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 
 from edgepose.evaluation.datasets.fields import Place, check_count, is_file
-from edgepose.evaluation.datasets.records import Labels, PersonRecord, PoseDataset, Region, unlabelled
+from edgepose.evaluation.datasets.records import Labels, PersonRecord, PoseDataset, unlabelled
+from edgepose.evaluation.datasets.regions import Region
 from edgepose.runtime.errors import DatasetError
 from edgepose.runtime.joints import JOINTS
 
@@ -64,8 +65,8 @@ class _RecordReader:
         self._seen.add(name)
         place = Place(f"{self._path}: record {name!r}", _HINT)
         labels = _labels(record, place)
-        upright, source = record.get("upright", True), record.get("source", "")
-        place.require(isinstance(upright, bool), "upright", "is not true or false")
+        upright, source = record.get("upright"), record.get("source", "")
+        place.require(isinstance(upright, bool | None), "upright", "is not true or false")
         place.require(isinstance(source, str), "source", "is not a text")
         return PersonRecord(
             name, self._image(record.get("image"), place), _region(record, place), *labels, upright, source
