@@ -17,6 +17,7 @@ from edgepose.calibration.sample import Candidate, choose, look_traits, pose_tra
 from edgepose.evaluation.datasets import PersonRecord, PoseDataset, open_dataset, refuse_unused_images
 from edgepose.evaluation.datasets.fields import files_in
 from edgepose.evaluation.datasets.pictures import list_pictures, whole_pictures
+from edgepose.evaluation.datasets.records import passed_over
 from edgepose.evaluation.datasets.regions import check_crop_scale
 from edgepose.runtime.errors import DatasetError
 from edgepose.runtime.images import IMAGE_SUFFIXES, read_image
@@ -57,6 +58,11 @@ class Persons:
         """How many crops it can give."""
         return len(self._usable)
 
+    @property
+    def pictures(self) -> list[Path]:
+        """Every picture file that it may read."""
+        return [record.image for record in self.dataset.records]
+
     def describe(self) -> dict[str, Any]:
         """Its part of a recipe: the digest is over everything said about the persons, pictures' names included."""
         digest = hashlib.sha256()
@@ -71,7 +77,7 @@ class Persons:
         usable, remarks = self._usable, list(self.dataset.remarks)
         if len(usable) < len(self.dataset.records):
             small = len(self.dataset.records) - len(usable)
-            remarks.append(f"passed over: {small} persons smaller than {MIN_REGION} pixels")
+            remarks.extend(passed_over({f"smaller than {MIN_REGION} pixels": small}))
         opened = [record for record in usable if _is_opened(record)]
         if len(opened) > LOOKED_AT * count:
             remarks.append(f"{LOOKED_AT * count} of {len(opened)} pictures were looked at, drawn by the seed")
@@ -132,6 +138,11 @@ class Video:
     def size(self) -> int:
         """How many crops it can give."""
         return self.frames
+
+    @property
+    def pictures(self) -> list[Path]:
+        """No picture files."""
+        return []
 
     def describe(self) -> dict[str, Any]:
         """Its part of a recipe; the digest is of the file."""

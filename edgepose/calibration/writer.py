@@ -106,12 +106,21 @@ class _NewFolder:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         try:
             if error is None:
-                if self._path.exists():
-                    os.replace(self._path, self._work / "old")
-                os.replace(self._new, self._path)
+                self._take_place()
             elif isinstance(error, OSError):
                 raise write_error(self._path, error) from error
         except OSError as problem:
             raise write_error(self._path, problem) from problem
         finally:
             shutil.rmtree(self._work, ignore_errors=True)
+
+    def _take_place(self) -> None:
+        old = self._work / "old"
+        try:
+            if self._path.exists():
+                os.replace(self._path, old)
+            os.replace(self._new, self._path)
+        except BaseException:  # Ctrl-C between the two, or another who took the place first
+            if old.exists() and not self._path.exists():
+                os.replace(old, self._path)
+            raise

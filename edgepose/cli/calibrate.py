@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from edgepose.cli.console import new_table, out, print_json, print_warning
-from edgepose.cli.pictures import check_picture
+from edgepose.cli.pictures import check_picture, check_replaces_none
 from edgepose.cli.progress import CountedProgress
 
 if TYPE_CHECKING:
@@ -45,13 +45,17 @@ def calibrate(
     from edgepose.calibration.sheet import contact_sheet
     from edgepose.calibration.sources import open_sources
     from edgepose.calibration.writer import check_output
+    from edgepose.runtime.errors import UsageError
     from edgepose.runtime.overlay_files import write_image
 
     check_output(output)
     check_picture("--sheet", sheet)
+    if sheet is not None and output.resolve() in sheet.resolve().parents:
+        raise UsageError(f"--sheet {sheet} lies in the set {output}", "a set holds nothing else: name another place")
     check_count(count)
     with CountedProgress("reading annotations"):
         opened = open_sources(sources, images, crop_scale)
+    check_replaces_none("--sheet", sheet, {picture for source in opened for picture in source.pictures})
     recipe = recipe_for((source.kind for source in opened), output.resolve().stem)
     with CountedProgress("looking at pictures") as progress:
         collection = collect(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from edgepose.cli.console import err, new_table, out, print_json, print_warning
-from edgepose.cli.pictures import check_picture
+from edgepose.cli.pictures import check_picture, check_replaces_none
 from edgepose.cli.progress import CountedProgress
 
 if TYPE_CHECKING:
@@ -78,6 +78,7 @@ def evaluate(
     peer = _reference(bundle, reference, needed=limits.any)
     persons = _open_dataset(dataset, images, subset)
     limits.require_possible(persons)
+    check_replaces_none("--worst", worst, {record.image for record in persons.records})
     for remark in persons.remarks:
         print_warning(remark)
 

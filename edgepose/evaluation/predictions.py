@@ -12,6 +12,7 @@ import numpy as np
 
 from edgepose.evaluation.datasets import PersonRecord, PoseDataset
 from edgepose.evaluation.datasets.regions import check_crop_scale, enlarged
+from edgepose.runtime.errors import DatasetError, SourceError
 from edgepose.runtime.estimator import PoseEstimator
 from edgepose.runtime.images import read_image
 from edgepose.runtime.joints import JOINTS
@@ -84,7 +85,8 @@ def predict(
     """Run ``estimator`` on the region of every record of ``dataset``, ``crop_scale`` times as large.
 
     ``None`` is what the data set says: :attr:`PoseDataset.crop_scale`. Raises :class:`SourceError` for a picture that
-    cannot be read, :class:`UsageError` for a ``crop_scale`` outside 0.5 to 3, and whatever the estimator raises.
+    cannot be read, :class:`DatasetError` for a region outside it, :class:`UsageError` for a ``crop_scale`` outside 0.5
+    to 3, and whatever else the estimator raises.
     """
     (predictions,) = predict_all([estimator], dataset, progress, crop_scale)
     return predictions
@@ -112,7 +114,12 @@ def predict_all(
         region = None if record.region is None else enlarged(record.region, crop_scale)
         sides[index] = max(picture.pixels.shape[:2] if record.region is None else record.region[2:])
         for number, estimator in enumerate(estimators):
-            pose = estimator(picture.pixels, region=region)
+            try:
+                pose = estimator(picture.pixels, region=region)
+            except SourceError as error:  # of its region; it knows neither person nor file
+                raise DatasetError(
+                    f"person {record.id!r} of {record.image}: {error.message}", error.hint or "correct the annotation"
+                ) from error
             keypoints[number, index], scores[number, index] = pose.keypoints, pose.scores
         if progress is not None:
             progress(index + 1, total)

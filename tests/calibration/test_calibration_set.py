@@ -273,3 +273,21 @@ def test_crops_that_no_set_holds_are_refused(tmp_path, image, message):
     with pytest.raises(DatasetError, match="no crops"):
         write_calibration_set(tmp_path / "set.zip", "a", "b", {}, [])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_set_that_cannot_be_replaced_stays(made_set, monkeypatch):
+    """The second of the two renames fails, as it does where another process took the place between them."""
+    folder = made_set("set")
+    before = open_calibration_set(folder).digest
+    rename = os.replace
+
+    def failing(source, target):
+        if os.path.basename(source) == "new":
+            raise OSError(39, "Directory not empty")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "replace", failing)
+    with pytest.raises(EdgeposeError, match="Directory not empty"):
+        write_calibration_set(folder, "other", "ours", {"seed": 9}, crops())
+    assert open_calibration_set(folder).digest == before
+    assert sorted(folder.parent.glob(".edgepose-*")) == []

@@ -174,6 +174,57 @@ def test_a_sheet_that_cannot_be_written_is_refused_before_the_work(type_command,
     assert (typed.code, "there is no folder" in typed.err) == (2, True)
 
 
+@pytest.fixture
+def split(tmp_path):
+    """An MPII split of one person with a head and one without, beside their pictures."""
+    (tmp_path / "images").mkdir()
+    cv2.imwrite(str(tmp_path / "images" / "a.png"), squares(80, 80))
+    person = {"image": "a.png", "scale": 0.25, "center": [40, 36], "joints": [[20 + 2 * i, 30] for i in range(16)]}
+    persons = [{**person, "joints_vis": [1] * 16}, {**person, "joints_vis": [1] * 9 + [0] * 7}]
+    (tmp_path / "valid.json").write_text(json.dumps(persons))
+    return tmp_path / "valid.json"
+
+
+def test_the_format_decides_the_crop_and_says_what_was_passed_over(type_command, bundles, split):
+    typed = type_command("evaluate", bundles[0], "--dataset", split, "--json")
+    assert (typed.code, typed.err) == (0, "warning: passed over: 1 person without head_top or upper_neck\n")
+    document = json.loads(typed.out)
+    assert document["conditions"]["crop_scale"] == 1.25
+    assert list(document["results"]) == ["all"]  # nobody knows who is upright
+    typed = type_command("evaluate", bundles[0], "--dataset", split, "--crop-scale", 1)
+    assert "annotated square x1 about" in typed.out
+
+
+@pytest.mark.parametrize("subset", ["upright", "other"])
+def test_who_is_upright_is_not_guessed(type_command, bundles, split, subset):
+    typed = type_command("evaluate", bundles[0], "--dataset", split, "--subset", subset)
+    assert (typed.code, "'valid' does not say who is upright" in typed.err) == (2, True)
+
+
+def test_a_folder_of_pictures_for_pictures_is_refused(type_command, bundles, split):
+    images = split.parent / "images"
+    typed = type_command("evaluate", bundles[0], "--dataset", images, "--images", images)
+    assert (typed.code, "is not used" in typed.err) == (2, True)
+
+
+def test_a_picture_of_the_data_set_is_not_drawn_over(type_command, bundles, split):
+    picture = split.parent / "images" / "a.png"
+    before = picture.read_bytes()
+    typed = type_command("evaluate", bundles[0], "--dataset", split, "--worst", picture)
+    assert (typed.code, "is one of the pictures" in typed.err) == (2, True)
+    assert picture.read_bytes() == before
+
+
+def test_a_region_outside_its_picture_is_named(type_command, bundles, dataset):
+    document = json.loads((dataset / "annotations.json").read_text())
+    document["records"][1]["crop"] = [9000, 0, 10]
+    (dataset / "annotations.json").write_text(json.dumps(document))
+    typed = type_command("evaluate", bundles[0], "--dataset", dataset)
+    assert (typed.code, typed.out) == (1, "")
+    assert "person '1' of" in typed.err
+    assert "1.png" in typed.err
+
+
 def test_fp16_weights_lose_nothing_on_photographs(type_command, reference, tmp_path):
     """40 real persons: what the conversion left in its cache is the reference."""
     path = tmp_path / "rt.edgepose"

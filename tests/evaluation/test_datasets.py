@@ -101,7 +101,7 @@ NAN_POINTS = [[float("nan"), 1.0]] + [[0.0, 0.0]] * 15
     [
         (record(image="../secret.png"), "outside"),
         (record(image="/etc/passwd"), "outside"),
-        (record(image="images/absent.png"), "not there"),
+        (record(image="images/absent.png"), "1 of 1 pictures are not in"),
         (record(image=None), "image is missing"),
         (record(image="images/a\0.png"), "outside"),
         (record(crop=[1, 2]), "crop"),

@@ -45,19 +45,6 @@ def test_where_nobody_asks_the_data_set_says_how_large_a_crop_is(folder, own):
     assert [region for _, region in estimator.seen] == [enlarged(record.region, own) for record in dataset.records]
 
 
-@pytest.mark.parametrize(
-    ("region", "scale", "larger"),
-    [
-        ((10, 20, 8, 8), 1.25, (9, 19, 10, 10)),
-        ((-3, 4, 7, 7), 1.0, (-3, 4, 7, 7)),
-        ((0, 0, 100, 40), 1.5, (-25, -10, 150, 60)),
-        ((5, 5, 1, 1), 0.5, (5, 5, 1, 1)),
-    ],
-)
-def test_enlarged_regions_keep_their_centre_and_shape(region, scale, larger):
-    assert enlarged(region, scale) == larger
-
-
 @pytest.mark.parametrize("scale", [0.49, 3.1, float("nan")])
 def test_a_crop_out_of_proportion_is_refused(folder, scale):
     estimator = OffBy(0)

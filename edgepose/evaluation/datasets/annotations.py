@@ -20,14 +20,14 @@ from typing import Any
 
 import numpy as np
 
-from edgepose.evaluation.datasets.fields import Place, check_count, is_file
+from edgepose.evaluation.datasets.fields import PictureFolder, Place, check_count
 from edgepose.evaluation.datasets.records import Labels, PersonRecord, PoseDataset, unlabelled
 from edgepose.evaluation.datasets.regions import Region
 from edgepose.runtime.errors import DatasetError
 from edgepose.runtime.joints import JOINTS
 
 ANNOTATIONS = "annotations.json"
-_HINT = "see the edgepose annotations format"
+_HINT = "see docs/evaluate.md for the format"
 
 
 def read_annotations(path: Path, document: Any, images: Path | None = None) -> PoseDataset:
@@ -42,17 +42,19 @@ def read_annotations(path: Path, document: Any, images: Path | None = None) -> P
             f"{path}: 'joints' is not the sixteen joints in EfficientPose order", f"use {', '.join(JOINTS)}"
         )
     check_count(path, len(document["records"]))
-    reader = _RecordReader(path, images or path.parent)
+    pictures = PictureFolder(images or path.parent)
+    reader = _RecordReader(path, pictures)
     records = tuple(reader.read(index, record) for index, record in enumerate(document["records"]))
+    pictures.refuse_missing()
     return PoseDataset(path.parent.resolve().name, records)
 
 
 class _RecordReader:
     """Checks and reads the records of one file."""
 
-    def __init__(self, path: Path, images: Path):
+    def __init__(self, path: Path, pictures: PictureFolder):
         self._path = path
-        self._images = images
+        self._pictures = pictures
         self._seen: set[str] = set()
 
     def read(self, index: int, record: Any) -> PersonRecord:
@@ -68,14 +70,8 @@ class _RecordReader:
         upright, source = record.get("upright"), record.get("source", "")
         place.require(isinstance(upright, bool | None), "upright", "is not true or false")
         place.require(isinstance(source, str), "source", "is not a text")
-        return PersonRecord(
-            name, self._image(record.get("image"), place), _region(record, place), *labels, upright, source
-        )
-
-    def _image(self, relative: Any, place: Place) -> Path:
-        image = self._images / place.file_name(relative, "image")
-        place.require(is_file(image), "image", f"{relative!r} is not there")
-        return image
+        image = self._pictures.find(place.file_name(record.get("image"), "image"))
+        return PersonRecord(name, image, _region(record, place), *labels, upright, source)
 
 
 def _region(record: dict[str, Any], place: Place) -> Region | None:

@@ -33,7 +33,9 @@ def open_dataset(path: str | Path, images: str | Path | None = None) -> PoseData
     if path.is_dir():
         return _open_folder(path, images)
     if not path.is_file():
-        raise DatasetError(f"there is no data set at {path}", "name a folder of pictures or an annotations.json")
+        raise DatasetError(
+            f"there is no data set at {path}", "name an annotation file, a picture, or a folder that holds them"
+        )
     if is_mat(path):
         return read_mpii_mat(path, images)
     if path.suffix.lower() == ".csv":

@@ -87,4 +87,9 @@ def passed_over(reasons: dict[str, int]) -> tuple[str, ...]:
     """The remark on persons that a reader leaves out, by reason; none where it left out none."""
     if not reasons:
         return ()
-    return ("passed over: " + ", ".join(f"{count} persons {reason}" for reason, count in sorted(reasons.items())),)
+    return ("passed over: " + ", ".join(f"{persons(count)} {reason}" for reason, count in sorted(reasons.items())),)
+
+
+def persons(count: int) -> str:
+    """``count`` persons, in words."""
+    return f"{count} person" if count == 1 else f"{count} persons"
