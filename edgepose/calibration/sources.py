@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from edgepose.evaluation.datasets.fields import files_in
 from edgepose.evaluation.datasets.pictures import list_pictures, whole_pictures
 from edgepose.evaluation.datasets.records import passed_over
 from edgepose.evaluation.datasets.regions import check_crop_scale
-from edgepose.runtime.errors import DatasetError
+from edgepose.runtime.errors import DatasetError, UsageError
 from edgepose.runtime.images import IMAGE_SUFFIXES, read_image
 from edgepose.runtime.videos import VIDEO_SUFFIXES, VideoReader
 
@@ -183,9 +184,13 @@ def open_sources(paths: Sequence[Path], images: Path | None, crop_scale: float |
     """The sources that ``paths`` name; pictures named one by one make one source.
 
     Raises :class:`DatasetError` for what is none, :class:`SourceError` for a video that cannot be opened,
-    :class:`UsageError` for ``images`` that no source needs and for a ``crop_scale`` outside 0.5 to 3.
+    :class:`UsageError` for one named twice, for ``images`` that no source needs and for a ``crop_scale`` outside 0.5
+    to 3.
     """
     check_crop_scale(crop_scale)
+    for path, times in Counter(path.resolve() for path in paths).items():
+        if times > 1:
+            raise UsageError(f"{path} is named {times} times", "name each source once")
     sources: list[Source] = []
     pictures = [path for path in paths if path.is_file() and path.suffix.lower() in IMAGE_SUFFIXES]
     if pictures:

@@ -63,6 +63,11 @@ def test_a_source_that_gives_nothing_is_told(photographs, tmp_path):
     assert "'small' holds no person that is large enough to look at" in warnings
 
 
+def test_a_source_named_twice_is_refused(photographs):
+    with pytest.raises(UsageError, match="is named 2 times"):
+        collected(photographs, photographs / ".." / photographs.name)
+
+
 def test_a_folder_of_pictures_is_for_annotations(photographs):
     with pytest.raises(UsageError, match="is not used"):
         collected(photographs, images=photographs)
