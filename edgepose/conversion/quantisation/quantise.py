@@ -118,6 +118,7 @@ def _choose_ranges(
     step: Callable[[str], None],
 ) -> tuple[dict[str, Range], dict[str, float]]:
     shapes, known = graph.shapes(), swishes(graph)
+    swished = {swish.product.output for swish in known.values()}
     values = quantised_values(graph)
     step("observing ranges")
     extremes = channel_extremes(graph, images, values)
@@ -133,7 +134,7 @@ def _choose_ranges(
     joints_and_axes = 2 * shapes[graph.outputs[0]][1]
     for name in values:
         if name in seen:
-            chosen = choose_range(seen[name], calibrator, symmetric, name in known)
+            chosen = choose_range(seen[name], calibrator, symmetric, name in known, name in swished)
             ranges[name] = chosen.range
             elements = seen[name].per_image.sum() / shapes[name][1]
             noise[name] = chosen.error / max(elements, 1) / joints_and_axes

@@ -1,7 +1,9 @@
 """From what calibration images showed of a value to the range that its integers span: the calibrators.
 
 ``sensitivity`` is edgepose's own: the range in which rounding and clipping together move the joints least, by the
-channels' sensitivities (:mod:`.sensitivity`); what swish makes harmless does not count. The others are the usual ones,
+channels' sensitivities (:mod:`.sensitivity`). It knows swish: what that makes harmless does not count, and its lowest
+value, where a large part of all activations lie, is given an integer of its own; a rounding error there would not
+average out. The others are the usual ones,
 to compare with: ``percentile`` (the mean over images of each image's 0.01 and 99.99 percentiles), ``mse`` (least
 squared error), ``entropy`` (least Kullback-Leibler divergence, Migacz 2017) and ``minmax``.
 """
@@ -24,6 +26,11 @@ _SHRINKINGS = np.geomspace(0.03, 1.0, 40)
 _SWISH_LOWS = np.linspace(-3.0, -14.0, 23)
 
 
+# Where swish is lowest, and how low: x * sigmoid(x) with x = -1.2785.
+SWISH_MINIMUM = -0.27846454
+_MOST_STEPS_BELOW_ZERO = 64
+
+
 class Range(NamedTuple):
     """What int8 spans: real numbers from ``low`` to ``high``, zero among them."""
 
@@ -42,11 +49,13 @@ class ChosenRange(NamedTuple):
     error: float
 
 
-def choose_range(seen: Histograms, calibrator: str, symmetric: bool, before_swish: bool = False) -> ChosenRange:
+def choose_range(
+    seen: Histograms, calibrator: str, symmetric: bool, before_swish: bool = False, after_swish: bool = False
+) -> ChosenRange:
     """The range for a value that was ``seen`` so.
 
-    ``symmetric``: as far below zero as above. ``before_swish``: nothing but a swish reads it. ``calibrator`` is one of
-    :data:`CALIBRATORS`.
+    ``symmetric``: as far below zero as above. ``before_swish``: nothing but a swish reads it. ``after_swish``: a swish
+    computes it. ``calibrator`` is one of :data:`CALIBRATORS`.
     """
     swish = before_swish and calibrator == "sensitivity"
     if calibrator == "minmax":
@@ -57,6 +66,8 @@ def choose_range(seen: Histograms, calibrator: str, symmetric: bool, before_swis
         chosen = _entropy(seen, symmetric)
     elif calibrator == "mse":
         chosen = _least_error(seen, symmetric, swish, seen.per_image.sum(axis=0, dtype=np.float64)).range
+    elif after_swish and not symmetric:
+        chosen = _on_swish_minimum(seen)
     else:
         return _least_error(seen, symmetric, swish, seen.weighted)
     return ChosenRange(chosen, _error(seen, [chosen.low], [chosen.high], symmetric, swish, seen.weighted)[0, 0])
@@ -69,6 +80,16 @@ def _least_error(seen: Histograms, symmetric: bool, swish: bool, weights: np.nda
         errors = np.where(np.eye(len(lows), dtype=bool), errors, np.inf)
     low, high = np.unravel_index(errors.argmin(), errors.shape)
     return ChosenRange(Range(float(lows[low]), float(highs[high])), float(errors[low, high]))
+
+
+def _on_swish_minimum(seen: Histograms) -> Range:
+    """The best of the ranges that hold the minimum of swish a whole number of steps below zero."""
+    steps_below = np.arange(1, _MOST_STEPS_BELOW_ZERO + 1)
+    highs = -SWISH_MINIMUM * (LEVELS / steps_below - 1)
+    # One step below zero is the coarsest there is; finer than the numbers need is of no use.
+    highs = highs[: max(1, int((highs >= _SHRINKINGS[0] * seen.high).sum()))]
+    errors = _error(seen, [SWISH_MINIMUM], highs, False, False, seen.weighted)[0]
+    return Range(SWISH_MINIMUM, float(highs[errors.argmin()]))
 
 
 def _error(
