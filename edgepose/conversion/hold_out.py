@@ -1,0 +1,102 @@
+"""The drift of an engine on crops that its calibration has not seen: what a conversion is gated on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgepose.calibration import CalibrationCrop, CalibrationSet, open_calibration_set
+from edgepose.evaluation.datasets import PersonRecord, PoseDataset
+from edgepose.evaluation.drift import Drift, drift
+from edgepose.evaluation.gate import Gate, Limits, check_gate
+from edgepose.evaluation.predictions import Predictions
+from edgepose.runtime.bundle import Bundle
+from edgepose.runtime.errors import UsageError
+from edgepose.runtime.estimator import PoseEstimator
+from edgepose.runtime.joints import JOINTS
+
+# Every fifth crop of a set is held out, and no more than a minute's work.
+EVERY = 5
+MOST_CROPS = 64
+# Percent of joints within 0.1 head of the float model's that an engine must find on the crops held out, where the user
+# asks for nothing else. Usual min/max calibration of a swish network leaves 10 to 40; a sound one keeps 75 and more.
+LEAST_AGREEMENT = {"fp32": 98.0, "fp16": 97.0, "int8": 60.0}
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """A calibration set in two parts: the crops that ranges are chosen by, and those held out to measure on."""
+
+    source: CalibrationSet
+    calibration: tuple[CalibrationCrop, ...]
+    held_out: tuple[CalibrationCrop, ...]
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """Where the crops come from, for the manifest."""
+        return {
+            "name": self.source.name,
+            "sha256": self.source.digest,
+            "licence": self.source.licence,
+            "calibration_crops": len(self.calibration),
+            "held_out_crops": len(self.held_out),
+        }
+
+
+def read_samples(name_or_path: str) -> Samples:
+    """Open a calibration set and part it. Raises :class:`DatasetError`, and :class:`UsageError` for too few crops."""
+    source = open_calibration_set(name_or_path)
+    if len(source) < EVERY:
+        raise UsageError(
+            f"the calibration set {source.name!r} has {len(source)} crops; ranges need 64 or more, and at least {EVERY}",
+            "make a larger one with 'edgepose calibrate'",
+        )
+    crops = list(source.crops())
+    held_out = crops[EVERY - 1 :: EVERY][:MOST_CROPS]
+    kept = {id(crop) for crop in held_out}
+    return Samples(source, tuple(crop for crop in crops if id(crop) not in kept), tuple(held_out))
+
+
+def measure_hold_out(engine: Bundle, reference: Bundle, samples: Samples) -> Drift:
+    """The drift of ``engine`` from the float ``reference`` on the crops held out, in the back end it is meant for."""
+    dataset = PoseDataset(f"{samples.source.name}, held out", tuple(map(_record, samples.held_out)))
+    return drift(*(_predict(bundle, dataset, samples.held_out) for bundle in (engine, reference)))
+
+
+def hold_against(measured: Drift, precision: str, limits: Limits) -> Gate:
+    """``measured`` against what the user asked for, or else against the least agreement of ``precision``."""
+    return check_gate(measured, limits if limits.any else Limits(min_agreement=LEAST_AGREEMENT[precision]))
+
+
+def _predict(bundle: Bundle, dataset: PoseDataset, crops: Sequence[CalibrationCrop]) -> Predictions:
+    with PoseEstimator(bundle, threads=1) as estimator:
+        poses = [estimator(crop.image) for crop in crops]
+        return Predictions(
+            dataset,
+            np.stack([pose.keypoints for pose in poses]),
+            np.stack([pose.scores for pose in poses]),
+            bundle=bundle.manifest.name,
+            bundle_sha256=bundle.sha256,
+            decoder=estimator.decoder,
+            engine=estimator.library,
+            crop_scale=1.0,
+            dataset_sha256="",
+        )
+
+
+def _record(crop: CalibrationCrop) -> PersonRecord:
+    unlabelled = crop.keypoints is None or crop.evaluate is None or crop.head is None
+    return PersonRecord(
+        id=crop.id,
+        image=Path(crop.id),
+        region=(0, 0, crop.image.shape[1], crop.image.shape[0]),
+        keypoints=np.full((len(JOINTS), 2), np.nan, np.float32) if unlabelled else crop.keypoints,
+        evaluate=np.zeros(len(JOINTS), bool) if unlabelled else crop.evaluate,
+        head_length=float("nan") if crop.head is None else crop.head,
+        upright=None,
+        source="",
+    )
