@@ -1,0 +1,144 @@
+"""The oracle of INT8 lowering: each operator against its float self on the very integers that it read.
+
+Rounding ties grow with depth, so the steps by which two right engines differ at their outputs say nothing. Here every
+int8 value that a TFLite engine computed becomes an input of the Q/DQ graph: ONNX Runtime computes the float result of
+each operator from them in one run, and no error travels further than one operator.
+"""
+
+from typing import NamedTuple
+
+import flatbuffers
+import numpy as np
+import onnx
+import onnxruntime
+from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+from edgepose.conversion.lower_onnx_to_tflite import lower_onnx_to_tflite
+from edgepose.conversion.onnx_graph import OnnxGraph
+
+BACK_ENDS = ("builtin", "xnnpack")
+ERRORS_ONLY = 3
+# Float results are compared in steps of this share of their largest value.
+FLOAT_STEP = 1e-5
+
+
+class Deviation(NamedTuple):
+    """How far what ``operator`` computed for the value ``name`` is from its float result, in steps, at most."""
+
+    operator: str
+    name: str
+    steps: float
+
+
+def assert_within_one_step(qdq: bytes, images: np.ndarray, limit: float = 1.0) -> bytes:
+    """Lower the Q/DQ graph ``qdq``; on both back ends every value must be within ``limit`` steps. Returns the file."""
+    tflite = lower_onnx_to_tflite(qdq).data
+    for back_end in BACK_ENDS:
+        for image in images:
+            found = deviations(qdq, tflite, image, back_end)
+            assert found, "the graph has no value to compare"
+            worst = max(found, key=lambda deviation: deviation.steps)
+            assert worst.steps <= limit, f"{back_end}: {worst}"
+    return tflite
+
+
+def deviations(qdq: bytes, tflite: bytes, image: np.ndarray, back_end: str) -> list[Deviation]:
+    """The deviation of every value that ``tflite``, lowered from ``qdq``, computes for ``image`` float32 [3, S, S]."""
+    graph = OnnxGraph.from_bytes(qdq)
+    observed = observe(tflite, image, back_end)
+    makers = graph.producers()
+    quantisers = [node for node in graph.nodes if node.operator == "QuantizeLinear"]
+    integers = {node.output: _integers(node.output, graph, observed) for node in quantisers}
+    floats = [name for name in graph.outputs if makers[name].operator != "DequantizeLinear"]
+    wanted = {node.inputs[0]: None for node in quantisers} | dict.fromkeys(floats)
+    real = _run_from_integers(qdq, image, integers, list(wanted))
+    given = {value.name for value in graph.inputs}
+    found = []
+    for node in quantisers:
+        name = node.inputs[0]
+        if name in given and name in observed and observed[name].dtype == np.int8:
+            continue  # whoever feeds the engine quantises its input
+        scale, zero_point = (graph.constants[parameter].reshape(()) for parameter in node.inputs[1:])
+        steps = np.clip(real[name].astype(np.float64) / scale + zero_point, -128, 127)
+        operator = "image" if name in given else makers[name].operator
+        found.append(Deviation(operator, name, float(np.abs(steps - integers[node.output]).max())))
+    for name in floats:
+        step = FLOAT_STEP * max(1.0, float(np.abs(real[name]).max()))
+        found.append(Deviation(makers[name].operator, name, float(np.abs(real[name] - observed[name]).max() / step)))
+    return found
+
+
+def observe(tflite: bytes, image: np.ndarray, back_end: str) -> dict[str, np.ndarray]:
+    """Every activation that the engine computes for ``image`` (float32 [3, S, S]), as NCHW by tensor name."""
+    interpreter = interpreter_of(with_every_tensor_as_output(tflite), back_end)
+    set_image(interpreter, image)
+    interpreter.invoke()
+    details = interpreter.get_input_details() + interpreter.get_output_details()
+    return {detail["name"]: np.moveaxis(interpreter.get_tensor(detail["index"]), 3, 1) for detail in details}
+
+
+def interpreter_of(tflite: bytes, back_end: str) -> Interpreter:
+    """LiteRT on one thread: with XNNPACK as by default, or with the ``builtin`` kernels alone."""
+    resolver = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES if back_end == "builtin" else OpResolverType.AUTO
+    interpreter = Interpreter(model_content=tflite, num_threads=1, experimental_op_resolver_type=resolver)
+    interpreter.allocate_tensors()
+    return interpreter
+
+
+def set_image(interpreter: Interpreter, image: np.ndarray) -> None:
+    """Feed ``image`` (float32 [3, S, S]), quantised where the engine reads int8."""
+    source = interpreter.get_input_details()[0]
+    values = np.ascontiguousarray(image.transpose(1, 2, 0)[None])
+    if source["dtype"] == np.int8:
+        scale, zero_point = source["quantization"]
+        values = np.clip(np.round(values / scale) + zero_point, -128, 127).astype(np.int8)
+    interpreter.set_tensor(source["index"], values)
+
+
+def with_every_tensor_as_output(tflite: bytes) -> bytes:
+    """The same engine with all that it computes among its outputs: even a delegate must then write it down."""
+    model = schema.ModelT.InitFromPackedBuf(tflite, 0)
+    subgraph = model.subgraphs[0]
+    subgraph.outputs = [tensor for operator in subgraph.operators for tensor in operator.outputs]
+    builder = flatbuffers.Builder(len(tflite))
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    return bytes(builder.Output())
+
+
+def _integers(name: str, graph: OnnxGraph, observed: dict[str, np.ndarray]) -> np.ndarray:
+    """What the engine computed for ``name``, the output of a QuantizeLinear node.
+
+    Its tensor is named after the node, or after what the node reads, or after the graph output that it becomes.
+    """
+    makers = graph.producers()
+    source = makers[name].inputs[0]
+    if source in makers and makers[source].operator == "DequantizeLinear" and name not in observed:
+        return _integers(makers[source].inputs[0], graph, observed)
+    restored = [node.output for node in graph.nodes if node.operator == "DequantizeLinear" and node.inputs[0] == name]
+    for candidate in (name, source, *restored):
+        if candidate in observed and observed[candidate].dtype == np.int8:
+            return observed[candidate]
+    raise AssertionError(f"the engine computes no int8 '{source}'")
+
+
+def _run_from_integers(
+    qdq: bytes, image: np.ndarray, integers: dict[str, np.ndarray], wanted: list[str]
+) -> dict[str, np.ndarray]:
+    """The float values ``wanted`` of the graph, every QuantizeLinear output replaced by the given integers."""
+    model = onnx.load_from_string(qdq)
+    kept = [node for node in model.graph.node if node.op_type != "QuantizeLinear"]
+    del model.graph.node[:], model.graph.output[:]
+    model.graph.node.extend(kept)
+    for name, array in integers.items():
+        model.graph.input.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.INT8, array.shape))
+    for name in wanted:
+        model.graph.output.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = ERRORS_ONLY
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    feed = {model.graph.input[0].name: image[None]} | integers
+    results = session.run(wanted, {value.name: feed[value.name] for value in session.get_inputs()})
+    return dict(zip(wanted, results, strict=True))
