@@ -1,17 +1,14 @@
 """Whole networks through the stages: every variant with random weights, the official ones where they are at hand."""
 
-import json
 import shutil
 import subprocess
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
-from random_networks import random_network
+from network_graphs import SIDE, official_graph, photographs, small_graph
 from small_graphs import noise, operator_versions, runs_whole_in_xnnpack
 
-from edgepose.checkpoints.checkpoint import build_network, load_checkpoint
 from edgepose.conversion.export_torch_to_onnx import export_torch_to_onnx
 from edgepose.conversion.gates import (
     FLOAT16_TOLERANCE,
@@ -24,31 +21,16 @@ from edgepose.conversion.lower_onnx_to_tflite import lower_onnx_to_tflite
 from edgepose.conversion.onnx_graph import OnnxGraph
 from edgepose.conversion.optimise_onnx import optimise_onnx
 from edgepose.conversion.simplify import simplify_onnx
-from edgepose.network.variants import VARIANTS, Variant
+from edgepose.network.variants import VARIANTS
 
-# Networks are convolutional: small images build the same graph in a fraction of the time.
-SIDE = 64
 FULL_OPERATORS = {"ADD", "AVERAGE_POOL_2D", "CONCATENATION", "CONV_2D", "DEPTHWISE_CONV_2D", "LOGISTIC", "MEAN", "MUL"}
 LITE_OPERATORS = {"ADD", "CONCATENATION", "CONV_2D", "DEPTHWISE_CONV_2D"}
 
 
 @pytest.fixture(scope="module")
-def optimised(rt) -> bytes:
-    """RT for small images, optimised without the help of onnxsim."""
-    return optimise_onnx(export_torch_to_onnx(rt, SIDE)).onnx
-
-
-def _photographs(reference: Path, variant: Variant, count: int) -> np.ndarray:
-    """Persons of the development set as ``variant`` wants them, float32 [n, 3, S, S]."""
-    folder = reference / "data" / "lspet-dev"
-    images = []
-    for record in json.loads((folder / "annotations.json").read_text())["records"][:: 800 // count][:count]:
-        x, y, side = (max(0, round(value)) for value in record["crop"])
-        picture = cv2.imread(str(folder / record["image"]))[y : y + side, x : x + side, ::-1]
-        picture = cv2.resize(picture, (variant.resolution, variant.resolution))
-        normalised = picture * np.array(variant.normalisation.scale) + np.array(variant.normalisation.offset)
-        images.append(normalised.transpose(2, 0, 1).astype(np.float32))
-    return np.stack(images)
+def optimised() -> bytes:
+    """RT for small images."""
+    return small_graph("RT")[1].onnx
 
 
 def _python_with_tflite_runtime() -> str:
@@ -63,8 +45,7 @@ def _python_with_tflite_runtime() -> str:
 
 @pytest.mark.parametrize("variant", list(VARIANTS))
 def test_every_variant_lowers_even_unsimplified(variant):
-    network = random_network(variant)
-    optimised = optimise_onnx(export_torch_to_onnx(network, SIDE))
+    network, optimised = small_graph(variant)
     images = noise(1, 3, SIDE, SIDE)
     gate_torch_to_onnx(network, optimised.onnx, images)
     model = lower_onnx_to_tflite(optimised.onnx)
@@ -114,10 +95,8 @@ def test_float16_weights_halve_the_file(optimised):
 
 @pytest.mark.parametrize("variant", ["RT", "RT_LITE"])
 def test_official_weights_pass_every_gate_on_photographs(variant, reference):
-    network = build_network(variant, load_checkpoint(reference / "weights" / f"EfficientPose{variant}.h5", variant))
-    images = _photographs(reference, network.variant, 4)
-    simplified = simplify_onnx(export_torch_to_onnx(network, network.variant.resolution))
-    optimised = optimise_onnx(simplified.onnx).onnx
+    network, optimised = official_graph(reference, variant)
+    images = photographs(reference, network.variant, 4)
     assert gate_torch_to_onnx(network, optimised, images).max_abs < 2e-5
     float32 = gate_onnx_to_tflite(optimised, lower_onnx_to_tflite(optimised).data, images)
     assert float32.max_abs < 5e-5
