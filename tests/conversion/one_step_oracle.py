@@ -39,17 +39,20 @@ def assert_within_one_step(qdq: bytes, images: np.ndarray) -> bytes:
     tflite = lower_onnx_to_tflite(qdq).data
     for back_end in BACK_ENDS:
         for image in images:
-            found = deviations(qdq, tflite, image, back_end)
+            found = deviations(qdq, image, observe(tflite, image, back_end))
             assert found, "the graph has no value to compare"
-            beyond = [one for one in found if not one.steps <= TRUNCATING.get((back_end, one.operator), 1.0)]
-            assert not beyond, f"{back_end}: {beyond}"
+            assert not beyond_one_step(found, back_end), f"{back_end}: {beyond_one_step(found, back_end)}"
     return tflite
 
 
-def deviations(qdq: bytes, tflite: bytes, image: np.ndarray, back_end: str) -> list[Deviation]:
-    """The deviation of every value that ``tflite``, lowered from ``qdq``, computes for ``image`` float32 [3, S, S]."""
+def beyond_one_step(found: list[Deviation], back_end: str) -> list[Deviation]:
+    """Those that are too large for ``back_end``."""
+    return [one for one in found if not one.steps <= TRUNCATING.get((back_end, one.operator), 1.0)]
+
+
+def deviations(qdq: bytes, image: np.ndarray, observed: dict[str, np.ndarray]) -> list[Deviation]:
+    """The deviation of every value that was ``observed`` when an engine lowered from ``qdq`` ran on ``image``."""
     graph = OnnxGraph.from_bytes(qdq)
-    observed = observe(tflite, image, back_end)
     makers = graph.producers()
     quantisers = [node for node in graph.nodes if node.operator == "QuantizeLinear"]
     integers = _integers(graph, observed)

@@ -1,12 +1,9 @@
 """Whole networks through the stages: every variant with random weights, the official ones where they are at hand."""
 
-import shutil
-import subprocess
-from pathlib import Path
-
 import numpy as np
 import pytest
 from network_graphs import SIDE, official_graph, photographs, small_graph
+from older_runtime import run_in_tflite_runtime
 from small_graphs import noise, operator_versions, runs_whole_in_xnnpack
 
 from edgepose.conversion.export_torch_to_onnx import export_torch_to_onnx
@@ -31,16 +28,6 @@ LITE_OPERATORS = {"ADD", "CONCATENATION", "CONV_2D", "DEPTHWISE_CONV_2D"}
 def optimised() -> bytes:
     """RT for small images."""
     return small_graph("RT")[1].onnx
-
-
-def _python_with_tflite_runtime() -> str:
-    """An interpreter that has the predecessor of LiteRT; the test is skipped where there is none."""
-    candidates = [*map(str, Path().glob(".device-pythons/*/bin/python")), shutil.which("python3.9")]
-    for python in filter(None, candidates):
-        found = subprocess.run([python, "-c", "import tflite_runtime"], capture_output=True, check=False)
-        if found.returncode == 0:
-            return python
-    pytest.skip("no Python with tflite-runtime is at hand (.device-pythons/*/bin/python, python3.9)")
 
 
 @pytest.mark.parametrize("variant", list(VARIANTS))
@@ -106,23 +93,8 @@ def test_official_weights_pass_every_gate_on_photographs(variant, reference):
 
 
 @pytest.mark.parametrize("weights", ["float32", "float16"])
-def test_an_older_runtime_opens_the_file(optimised, weights, tmp_path):
-    python = _python_with_tflite_runtime()
-    path = tmp_path / "engine.tflite"
-    path.write_bytes(lower_onnx_to_tflite(optimised, weights).data)
+def test_an_older_runtime_opens_the_file(optimised, weights, python_with_tflite_runtime, tmp_path):
     images = noise(1, 3, SIDE, SIDE)
-    np.save(tmp_path / "image.npy", images.transpose(0, 2, 3, 1))
-    program = (
-        "import sys, numpy\n"
-        "from tflite_runtime.interpreter import Interpreter\n"
-        "interpreter = Interpreter(sys.argv[1] + '/engine.tflite')\n"
-        "interpreter.allocate_tensors()\n"
-        "image = numpy.load(sys.argv[1] + '/image.npy')\n"
-        "interpreter.set_tensor(interpreter.get_input_details()[0]['index'], image)\n"
-        "interpreter.invoke()\n"
-        "heatmaps = interpreter.get_tensor(interpreter.get_output_details()[0]['index'])\n"
-        "numpy.save(sys.argv[1] + '/heatmaps.npy', heatmaps)\n"
-    )
-    subprocess.run([python, "-c", program, tmp_path], check=True, capture_output=True, cwd=tmp_path)
-    heatmaps = np.load(tmp_path / "heatmaps.npy").transpose(0, 3, 1, 2)
-    np.testing.assert_allclose(heatmaps, run_tflite(path.read_bytes(), images), atol=1e-4)
+    tflite = lower_onnx_to_tflite(optimised, weights).data
+    heatmaps = run_in_tflite_runtime(python_with_tflite_runtime, tflite, images, tmp_path)["heatmaps"]
+    np.testing.assert_allclose(heatmaps, run_tflite(tflite, images), atol=1e-4)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from one_step_oracle import assert_within_one_step, deviations
+from one_step_oracle import assert_within_one_step, deviations, observe
 from quantised_graphs import with_steps
 from small_graphs import conv, graph_of, noise, operator_versions, parsed, runs_whole_in_xnnpack
 
@@ -272,6 +272,6 @@ def test_the_oracle_notices_a_wrong_bias():
     graph.constants["b"] = graph.constants["b"] + 0.1
     image = noise(4, 8, 8, seed=1)
     for back_end in ("builtin", "xnnpack"):
-        (found,) = deviations(graph.to_bytes(), tflite, image, back_end)
+        (found,) = deviations(graph.to_bytes(), image, observe(tflite, image, back_end))
         assert (found.operator, found.name) == ("Conv", "y_float")
         assert found.steps > 1.5
