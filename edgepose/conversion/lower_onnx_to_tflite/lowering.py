@@ -13,6 +13,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from edgepose.conversion.lower_onnx_to_tflite.integer_values import IntegerValues
+from edgepose.conversion.lower_onnx_to_tflite.rescaling import check_rescaling
 from edgepose.conversion.lower_onnx_to_tflite.tflite_writer import Quantisation, TfliteWriter
 from edgepose.conversion.onnx_graph import Node, OnnxGraph, Shape, Value
 from edgepose.runtime.errors import ConversionError
@@ -267,7 +268,10 @@ class Lowering:
     def _add(
         self, code: int, inputs: Sequence[int], output: int, options: object, version: int | None = None
     ) -> schema.OperatorT:
-        integers = any(self.writer.quantisation(tensor) is not None for tensor in (*inputs, output))
+        read, written = [self.writer.quantisation(tensor) for tensor in inputs], self.writer.quantisation(output)
+        if written is not None and any(read):
+            check_rescaling(code, read, written, self.writer.name(output))
+        integers = written is not None or any(read)
         versions = INTEGER_VERSIONS if integers else FLOAT_VERSIONS
         return self.writer.add_operator(code, version or versions[code], inputs, [output], options)
 

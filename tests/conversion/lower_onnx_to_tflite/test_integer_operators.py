@@ -265,6 +265,47 @@ def test_a_clip_alone_to_what_tflite_has_no_int8_kernel_for():
         lower_onnx_to_tflite(graph.to_bytes())
 
 
+def _rescaling(operator: str, ratio: float) -> OnnxGraph:
+    """An ``operator`` that reads steps of ``ratio`` times those that it writes."""
+    image = (0.03, 0)
+    if operator == "Add":
+        return with_steps(
+            graph_of([Node("Add", ["image", "image"], ["y"], "y")]), {"image": image, "y": (0.03 / ratio, 0)}
+        )
+    if operator == "Mul":
+        steps = {"image": image, "y": (0.03 * 0.03 / ratio, 0)}
+        return with_steps(graph_of([Node("Mul", ["image", "image"], ["y"], "y")]), steps)
+    if operator == "Concat":
+        steps = {"image": image, "y": (0.03 / ratio, 0)}
+        return with_steps(graph_of([Node("Concat", ["image", "image"], ["y"], "y", {"axis": 1})]), steps)
+    weights = np.full((4, 4, 1, 1), 0.0127, np.float32)  # steps of 1e-4
+    graph = graph_of([conv("y", "image", "w", kernel_shape=[1, 1])], {"w": weights})
+    return with_steps(graph, {"image": image, "y": (0.03 * 1e-4 / ratio, 0)})
+
+
+RESCALING = [
+    ("Add", 2**-10, 2**8),
+    ("Mul", 2**-16, 2**8),
+    ("Concat", 2**-8, 2**7),
+    ("Conv", 0, 2**8),
+]
+
+
+@pytest.mark.parametrize(("operator", "low", "high"), RESCALING)
+def test_steps_as_far_apart_as_xnnpack_takes(operator, low, high):
+    for ratio in (1.01 * low, 0.99 * high):
+        if ratio:
+            assert runs_whole_in_xnnpack(lower_onnx_to_tflite(_rescaling(operator, ratio).to_bytes()).data)
+
+
+@pytest.mark.parametrize(("operator", "low", "high"), RESCALING)
+def test_steps_further_apart_are_refused(operator, low, high):
+    for ratio in (0.99 * low, 1.01 * high):
+        if ratio:
+            with pytest.raises(ConversionError, match=r"cannot compute 'y.*' in int8"):
+                lower_onnx_to_tflite(_rescaling(operator, ratio).to_bytes())
+
+
 def test_the_oracle_notices_a_wrong_bias():
     graph = graph_of([conv("y", "image", "w", "b", kernel_shape=[1, 1])], {"w": noise(4, 4, 1, 1), "b": noise(4)})
     graph = with_steps(graph)
