@@ -10,6 +10,7 @@ from typing import Any
 from edgepose.calibration.calibration_set import CalibrationCrop
 from edgepose.calibration.description import MAX_CROPS, MAX_SIDE
 from edgepose.calibration.sources import Coverage, Progress, Sample, Source
+from edgepose.evaluation.datasets.records import persons
 from edgepose.runtime.errors import DatasetError, UsageError
 from edgepose.version import __version__
 
@@ -43,16 +44,18 @@ def collect(sources: Sequence[Source], count: int, seed: int, progress: Progress
     ``progress`` hears of persons looked at. Raises :class:`UsageError` for a count that cannot
     be, :class:`DatasetError` for sources without persons.
     """
-    if not 1 <= count <= MAX_CROPS:
-        raise UsageError(f"--count {count}: a calibration set has 1 to {MAX_CROPS} crops")
+    check_count(count)
     there = sum(source.size for source in sources)
     if there == 0:
         raise DatasetError("the sources hold no person that is large enough to look at", "name other sources")
     warnings = []
     if there < count:
-        warnings.append(f"the sources hold {there} persons, not {count}: all of them are taken")
+        warnings.append(f"the sources hold {persons(there)}, not {count}: all of them are taken")
     if min(count, there) < STABLE_FROM:
         warnings.append(f"a set of {min(count, there)} crops: percentile ranges are stable from {STABLE_FROM} crops on")
+    for source in sources:
+        if source.size == 0:
+            warnings.append(f"{source.describe()['name']!r} holds no person that is large enough to look at")
     shares = _shared([source.size for source in sources], count)
     taken = [(source, share) for source, share in zip(sources, shares, strict=True) if share]
     samples = tuple(source.sample(share, seed, progress) for source, share in taken)
@@ -73,6 +76,12 @@ def collect(sources: Sequence[Source], count: int, seed: int, progress: Progress
         tuple(remark for sample in samples for remark in sample.remarks),
         samples,
     )
+
+
+def check_count(count: int | None) -> None:
+    """Raise :class:`UsageError` for a ``count`` that no set can have; None is the recipe's."""
+    if count is not None and not 1 <= count <= MAX_CROPS:
+        raise UsageError(f"--count {count}: a calibration set has 1 to {MAX_CROPS} crops", "128 is a good number")
 
 
 def _shared(sizes: list[int], count: int) -> list[int]:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from edgepose.calibration.description import MAX_SIDE
-from edgepose.evaluation.datasets.records import Region
+from edgepose.evaluation.datasets.regions import Region, enlarged, square_around
 
 
 def cut_square(image: np.ndarray, region: Region | None, crop_scale: float) -> tuple[np.ndarray, float] | None:
@@ -16,9 +16,7 @@ def cut_square(image: np.ndarray, region: Region | None, crop_scale: float) -> t
     the picture, at most 640 pixels a side (INTER_AREA), never enlarged. ``None`` where the square lies outside.
     """
     height, width = image.shape[:2]
-    x, y, region_width, region_height = region or (0, 0, width, height)
-    side = max(1, round(max(region_width, region_height) * (crop_scale if region else 1.0)))
-    left, top = round(x + (region_width - side) / 2), round(y + (region_height - side) / 2)
+    left, top, side, _ = square_around(*((0, 0, width, height) if region is None else enlarged(region, crop_scale)))
     inside = image[max(top, 0) : max(top + side, 0), max(left, 0) : max(left + side, 0)]
     if inside.size == 0:
         return None

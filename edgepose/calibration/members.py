@@ -5,17 +5,19 @@ from __future__ import annotations
 import contextlib
 import stat
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgepose.calibration.description import CROPS_FOLDER, DESCRIPTION, MAX_CROP_BYTES, MAX_CROPS
+from edgepose.runtime.archive import Archive, open_archive
 from edgepose.runtime.errors import DatasetError
 
 # Reads a member by name, at most so many bytes.
 Read = Callable[[str, int], bytes]
 
+ZIP = ".zip"
 MAX_ARCHIVE_BYTES = MAX_CROPS * MAX_CROP_BYTES
 COPY_AGAIN = "copy the set again, or make it again with 'edgepose calibrate'"
 
@@ -57,39 +59,17 @@ class ZipMembers:
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[Read]:
-        """A reader of members. Raises :class:`DatasetError` for a damaged zip."""
+        """A reader of members. Raises :class:`DatasetError` for a damaged zip, and for one with a name twice."""
         with self._archive() as archive:
-            yield lambda name, limit: self._read(archive, name, limit)
+            yield archive.read
 
     def names(self) -> set[str]:
-        """The names of all members; entries for folders are none. Raises :class:`DatasetError` for one name twice."""
+        """The names of all members; entries for folders are none. Raises :class:`DatasetError` as :meth:`opened`."""
         with self._archive() as archive:
-            names = [entry.filename for entry in archive.infolist() if entry.filename != f"{CROPS_FOLDER}/"]
-        if len(set(names)) < len(names):
-            raise DatasetError(f"{self.path} holds a name twice", COPY_AGAIN)
-        return set(names)
+            return archive.names - {f"{CROPS_FOLDER}/"}
 
-    @contextlib.contextmanager
-    def _archive(self) -> Iterator[zipfile.ZipFile]:
-        try:
-            if self.path.stat().st_size > MAX_ARCHIVE_BYTES:
-                raise DatasetError(f"{self.path} is larger than any calibration set")
-            with zipfile.ZipFile(self.path) as archive:
-                yield archive
-        except OSError as error:
-            raise DatasetError(f"cannot read {self.path}: {error.strerror or error}", COPY_AGAIN) from error
-        # The many ways in which a damaged zip fails inside the standard library.
-        except (EOFError, NotImplementedError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-            raise DatasetError(f"{self.path} is damaged: {error}", COPY_AGAIN) from error
-
-    def _read(self, archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
-        try:
-            member = archive.open(name)
-        except KeyError:
-            raise DatasetError(f"{self.path} lacks {name!r}", COPY_AGAIN) from None
-        with member:
-            # Bounded whatever the header claims.
-            return _bounded(member.read(limit + 1), limit, f"{self.path}: {name}")
+    def _archive(self) -> AbstractContextManager[Archive]:
+        return open_archive(self.path, "a calibration set", MAX_ARCHIVE_BYTES, DatasetError, COPY_AGAIN)
 
 
 @dataclass(frozen=True)
@@ -112,10 +92,13 @@ Members = FolderMembers | ZipMembers | MemoryMembers
 
 
 def members_at(path: Path) -> Members | None:
-    """The members of the set at ``path``; ``None`` where what lies there is no set."""
+    """The members of the set at ``path``; ``None`` where what lies there is no set.
+
+    Raises :class:`DatasetError` for a zip that is damaged, or one by its name alone.
+    """
     if path.is_dir():
         return FolderMembers(path) if (path / DESCRIPTION).is_file() else None
-    if path.is_file() and zipfile.is_zipfile(path):
+    if path.is_file() and (path.suffix.lower() == ZIP or zipfile.is_zipfile(path)):
         members = ZipMembers(path)
         return members if DESCRIPTION in members.names() else None
     return None

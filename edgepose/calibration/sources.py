@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +15,12 @@ from edgepose.calibration.calibration_set import CalibrationCrop
 from edgepose.calibration.crops import cut_square
 from edgepose.calibration.members import members_at
 from edgepose.calibration.sample import Candidate, choose, look_traits, pose_traits, rank
-from edgepose.evaluation.datasets import PersonRecord, PoseDataset, open_dataset
+from edgepose.evaluation.datasets import PersonRecord, PoseDataset, open_dataset, refuse_unused_images
 from edgepose.evaluation.datasets.fields import files_in
 from edgepose.evaluation.datasets.pictures import list_pictures, whole_pictures
-from edgepose.runtime.errors import DatasetError
+from edgepose.evaluation.datasets.records import passed_over
+from edgepose.evaluation.datasets.regions import check_crop_scale
+from edgepose.runtime.errors import DatasetError, UsageError
 from edgepose.runtime.images import IMAGE_SUFFIXES, read_image
 from edgepose.runtime.videos import VIDEO_SUFFIXES, VideoReader
 
@@ -56,6 +59,11 @@ class Persons:
         """How many crops it can give."""
         return len(self._usable)
 
+    @property
+    def pictures(self) -> list[Path]:
+        """Every picture file that it may read."""
+        return [record.image for record in self.dataset.records]
+
     def describe(self) -> dict[str, Any]:
         """Its part of a recipe: the digest is over everything said about the persons, pictures' names included."""
         digest = hashlib.sha256()
@@ -70,7 +78,7 @@ class Persons:
         usable, remarks = self._usable, list(self.dataset.remarks)
         if len(usable) < len(self.dataset.records):
             small = len(self.dataset.records) - len(usable)
-            remarks.append(f"passed over: {small} persons smaller than {MIN_REGION} pixels")
+            remarks.extend(passed_over({f"smaller than {MIN_REGION} pixels": small}))
         opened = [record for record in usable if _is_opened(record)]
         if len(opened) > LOOKED_AT * count:
             remarks.append(f"{LOOKED_AT * count} of {len(opened)} pictures were looked at, drawn by the seed")
@@ -132,6 +140,11 @@ class Video:
         """How many crops it can give."""
         return self.frames
 
+    @property
+    def pictures(self) -> list[Path]:
+        """No picture files."""
+        return []
+
     def describe(self) -> dict[str, Any]:
         """Its part of a recipe; the digest is of the file."""
         digest = hashlib.sha256()
@@ -170,8 +183,14 @@ Source = Persons | Video
 def open_sources(paths: Sequence[Path], images: Path | None, crop_scale: float | None) -> list[Source]:
     """The sources that ``paths`` name; pictures named one by one make one source.
 
-    Raises :class:`DatasetError` for what is none, :class:`SourceError` for a video that cannot be opened.
+    Raises :class:`DatasetError` for what is none, :class:`SourceError` for a video that cannot be opened,
+    :class:`UsageError` for one named twice, for ``images`` that no source needs and for a ``crop_scale`` outside 0.5
+    to 3.
     """
+    check_crop_scale(crop_scale)
+    for path, times in Counter(path.resolve() for path in paths).items():
+        if times > 1:
+            raise UsageError(f"{path} is named {times} times", "name each source once")
     sources: list[Source] = []
     pictures = [path for path in paths if path.is_file() and path.suffix.lower() in IMAGE_SUFFIXES]
     if pictures:
@@ -185,6 +204,7 @@ def open_sources(paths: Sequence[Path], images: Path | None, crop_scale: float |
         sources += map(_open_video, videos)
         if not videos or (path.is_dir() and list_pictures(path)):
             sources.append(Persons(open_dataset(path, images), crop_scale))
+    refuse_unused_images(images, [source.kind for source in sources])
     return sources
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from edgepose.calibration.calibration_set import CalibrationCrop, CalibrationSet, encoded, load
 from edgepose.calibration.description import CROPS_FOLDER, DESCRIPTION, MAX_CROPS, MAX_SIDE, CropEntry, Description
-from edgepose.calibration.members import FolderMembers, ZipMembers, members_at
+from edgepose.calibration.members import ZIP, FolderMembers, ZipMembers, members_at
 from edgepose.runtime.atomic import atomic_path, write_error
 from edgepose.runtime.errors import DatasetError, UsageError
 
@@ -31,7 +31,7 @@ def write_calibration_set(
     """
     path = Path(path)
     check_output(path)
-    if path.suffix.lower() == ".zip":
+    if path.suffix.lower() == ZIP:
         with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
             _write(lambda member, data: _add(archive, member, data), name, licence, recipe, crops)
         return load(ZipMembers(path), str(path))
@@ -47,12 +47,19 @@ def check_output(path: Path) -> None:
         raise UsageError(f"there is no folder {path.resolve().parent}", "make it, or name another place")
     if not path.exists() and not path.is_symlink():
         return
-    zipped = path.suffix.lower() == ".zip"
+    zipped = path.suffix.lower() == ZIP
     if path.is_dir() and not zipped and not any(path.iterdir()):
         return
-    if path.is_dir() == zipped or members_at(path) is None:
+    if path.is_dir() == zipped or not _is_set(path):
         kind = "in a zip" if zipped else "in a folder"
         raise UsageError(f"{path} is there already and is not a calibration set {kind}", "name another place")
+
+
+def _is_set(path: Path) -> bool:
+    try:
+        return members_at(path) is not None
+    except DatasetError:  # damaged: nobody can say what it was
+        return False
 
 
 def _write(
@@ -99,12 +106,21 @@ class _NewFolder:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         try:
             if error is None:
-                if self._path.exists():
-                    os.replace(self._path, self._work / "old")
-                os.replace(self._new, self._path)
+                self._take_place()
             elif isinstance(error, OSError):
                 raise write_error(self._path, error) from error
         except OSError as problem:
             raise write_error(self._path, problem) from problem
         finally:
             shutil.rmtree(self._work, ignore_errors=True)
+
+    def _take_place(self) -> None:
+        old = self._work / "old"
+        try:
+            if self._path.exists():
+                os.replace(self._path, old)
+            os.replace(self._new, self._path)
+        except BaseException:  # Ctrl-C between the two, or another who took the place first
+            if old.exists() and not self._path.exists():
+                os.replace(old, self._path)
+            raise

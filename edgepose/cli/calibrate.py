@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from edgepose.cli.console import new_table, out, print_json, print_warning
+from edgepose.cli.pictures import check_picture, check_replaces_none
 from edgepose.cli.progress import CountedProgress
 
 if TYPE_CHECKING:
@@ -29,9 +30,7 @@ def calibrate(
     crop_scale: float | None = typer.Option(
         None,
         "--crop-scale",
-        min=0.5,
-        max=4.0,
-        help="Side of a crop over that of the person's square (default: the format's own, 1.25 for MPII).",
+        help="Side of a crop over that of the person's square (default: what the format needs, 1.25 for MPII).",
         show_default=False,
     ),
     name: str | None = typer.Option(None, "--name", help="What the set is called."),
@@ -41,15 +40,22 @@ def calibrate(
 ) -> None:
     """Choose representative persons, cut them out, and write them as a set that int8 conversion can use."""
     from edgepose.calibration import write_calibration_set
-    from edgepose.calibration.collect import collect
+    from edgepose.calibration.collect import check_count, collect
     from edgepose.calibration.recipes import UNKNOWN_LICENCE, recipe_for
+    from edgepose.calibration.sheet import contact_sheet
     from edgepose.calibration.sources import open_sources
     from edgepose.calibration.writer import check_output
+    from edgepose.runtime.errors import UsageError
+    from edgepose.runtime.overlay_files import write_image
 
     check_output(output)
-    _check_sheet(sheet)
+    check_picture("--sheet", sheet)
+    if sheet is not None and output.resolve() in sheet.resolve().parents:
+        raise UsageError(f"--sheet {sheet} lies in the set {output}", "a set holds nothing else: name another place")
+    check_count(count)
     with CountedProgress("reading annotations"):
         opened = open_sources(sources, images, crop_scale)
+    check_replaces_none("--sheet", sheet, {picture for source in opened for picture in source.pictures})
     recipe = recipe_for((source.kind for source in opened), output.resolve().stem)
     with CountedProgress("looking at pictures") as progress:
         collection = collect(
@@ -68,7 +74,7 @@ def calibrate(
 
         made = write_calibration_set(output, name or recipe.name, note, collection.recipe, counted())
     if sheet is not None:
-        _write_sheet(sheet, made)
+        write_image(str(sheet), contact_sheet(made))
     for warning in collection.warnings:
         print_warning(warning)
     if note == UNKNOWN_LICENCE:
@@ -81,22 +87,6 @@ def calibrate(
         print_json(_document(made, collection, output, following))
     else:
         _print_result(made, collection, output, following)
-
-
-def _check_sheet(sheet: Path | None) -> None:
-    from edgepose.runtime.errors import UsageError
-
-    if sheet is not None and sheet.suffix.lower() not in (".png", ".jpg", ".jpeg"):
-        raise UsageError(f"--sheet {sheet}: pictures are written as .png or .jpg", "name one of these")
-
-
-def _write_sheet(sheet: Path, made: CalibrationSet) -> None:
-    import cv2
-
-    from edgepose.calibration.sheet import contact_sheet
-    from edgepose.runtime.atomic import write_bytes
-
-    write_bytes(sheet, cv2.imencode(sheet.suffix, contact_sheet(made))[1].tobytes())
 
 
 def _document(made: CalibrationSet, collection: Collection, output: Path, following: str) -> dict[str, object]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from edgepose.cli.console import err, new_table, out, print_json, print_warning
+from edgepose.cli.pictures import check_picture, check_replaces_none
 from edgepose.cli.progress import CountedProgress
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from edgepose.evaluation.pckh import JointShares
     from edgepose.runtime.bundle import Bundle
 
-PICTURES = (".png", ".jpg", ".jpeg")
 # Figures that are differences, and are printed with their sign.
 CHANGES = ("change @50", "change @10")
 
@@ -41,7 +41,12 @@ def evaluate(
         None, "--reference", help="A float bundle of the same checkpoint; else the conversion's cache is searched."
     ),
     decoder: str | None = typer.Option(None, "--decoder", help="official or realtime."),
-    crop_scale: float = typer.Option(1.25, "--crop-scale", help="Times the person's square that the crop is large."),
+    crop_scale: float | None = typer.Option(
+        None,
+        "--crop-scale",
+        help="Side of the crop over that of the person's square (default: what the format needs, 1.25 for MPII).",
+        show_default=False,
+    ),
     flip: bool = typer.Option(False, "--flip", help="Average with the heatmaps of the mirrored crop."),
     scales: str = typer.Option("1", "--scales", help="Average over these scales of the person, as in 0.8,1,1.2."),
     max_drift: float | None = typer.Option(
@@ -57,21 +62,25 @@ def evaluate(
 ) -> None:
     """Measure PCKh@50 and @10, and what the engine lost against the float model, with 95 % intervals."""
     from edgepose.evaluation.augmented import AugmentedEstimator, parse_scales
+    from edgepose.evaluation.datasets.regions import check_crop_scale
     from edgepose.evaluation.evaluate import evaluate
     from edgepose.evaluation.gate import Limits, check_gate
     from edgepose.runtime.bundle import Bundle
-    from edgepose.runtime.errors import GateError, UsageError
+    from edgepose.runtime.errors import GateError
     from edgepose.runtime.overlay_files import write_image
     from edgepose.runtime.quiet import engine_chatter_hidden
 
     limits = Limits(max_drift, min_agreement)
     views = parse_scales(scales)
-    if worst is not None and worst.suffix.lower() not in PICTURES:
-        raise UsageError(f"--worst {worst}: pictures are written as .png or .jpg", "name one of these")
+    check_crop_scale(crop_scale)
+    check_picture("--worst", worst)
     bundle = Bundle.open(file)
     peer = _reference(bundle, reference, needed=limits.any)
     persons = _open_dataset(dataset, images, subset)
     limits.require_possible(persons)
+    check_replaces_none("--worst", worst, {record.image for record in persons.records})
+    for remark in persons.remarks:
+        print_warning(remark)
 
     def load(one: Bundle, decoder: str | None) -> AugmentedEstimator:
         with engine_chatter_hidden():
@@ -122,13 +131,20 @@ def _reference(bundle: Bundle, path: Path | None, *, needed: bool) -> Bundle | N
 
 
 def _open_dataset(path: Path, images: Path | None, subset: Subset) -> PoseDataset:
-    from edgepose.evaluation.datasets import open_dataset
+    from edgepose.evaluation.datasets import open_dataset, refuse_unused_images
     from edgepose.evaluation.evaluate import PARTS
+    from edgepose.runtime.errors import UsageError
 
-    elsewhere = {} if images is None else {"images": images}
-    dataset = open_dataset(path, **elsewhere)
+    with CountedProgress("reading annotations"):
+        dataset = open_dataset(path, images)
+    refuse_unused_images(images, [dataset.format])
     if subset is Subset.ALL:
         return dataset
+    if not dataset.tells_upright:
+        raise UsageError(
+            f"data set {dataset.name!r} does not say who is upright, so --subset {subset.value} cannot choose",
+            "only an annotations.json with 'upright' in every record says so",
+        )
     return dataset.select(PARTS[subset.value], f"{dataset.name}, {subset.value}")
 
 

@@ -6,10 +6,12 @@ from typing import NamedTuple
 
 from edgepose.conversion.onnx_graph import OnnxGraph
 from edgepose.conversion.rewrites import (
+    compose_convolutions,
     drop_reshapes,
     fold_batch_norm,
     fold_scales,
     merge_padding,
+    split_channels,
     tidy_names,
 )
 
@@ -19,6 +21,11 @@ REWRITES = {
     "batch normalisations folded": fold_batch_norm.rewrite,
     "reshapes dropped": drop_reshapes.rewrite,
     "scales folded": fold_scales.rewrite,
+}
+# What makes XNNPACK's float kernels faster and would make an int8 engine less exact (its sums round once a part).
+XNNPACK_REWRITES = {
+    "convolutions composed": compose_convolutions.rewrite,
+    "channels split": split_channels.rewrite,
 }
 
 
@@ -42,4 +49,17 @@ def optimise_onnx(onnx: bytes) -> OptimisedOnnx:
         graph.prune()
     graph.make_portable()
     tidy_names.rewrite(graph)
+    return OptimisedOnnx(graph.to_bytes(), counts)
+
+
+def optimise_for_xnnpack(onnx: bytes) -> OptimisedOnnx:
+    """Reshape an optimised float graph for the TFLite engine alone: the same function up to float32 rounding.
+
+    Not for graphs that are quantised afterwards, nor for ONNX Runtime, whose layout of activations is another one.
+    """
+    graph = OnnxGraph.from_bytes(onnx)
+    counts = {}
+    for name, rewrite in XNNPACK_REWRITES.items():
+        counts[name] = rewrite(graph)
+        graph.prune()
     return OptimisedOnnx(graph.to_bytes(), counts)

@@ -267,11 +267,12 @@ class _Conversion:
     def _lower(self, simplified: StageResult, upsampling: int) -> StageResult:
         from edgepose.conversion.gates import gate_onnx_to_tflite
         from edgepose.conversion.lower_onnx_to_tflite import lower_onnx_to_tflite
+        from edgepose.conversion.optimise_onnx import optimise_for_xnnpack
 
         if self.plan.engine == "onnx":
             return StageResult(simplified.payload, {"operators": {}, "note": "ONNX Runtime runs the ONNX itself"})
         weights = {"fp32": "float32", "fp16": "float16"}[self.plan.precision]
-        model = lower_onnx_to_tflite(simplified.payload, weights=weights)
+        model = lower_onnx_to_tflite(optimise_for_xnnpack(simplified.payload).onnx, weights=weights)
         gate = gate_onnx_to_tflite(
             simplified.payload, model.data, self.images, precision=self.plan.precision, upsampling=upsampling
         )

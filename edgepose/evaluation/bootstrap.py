@@ -22,26 +22,14 @@ class Interval(NamedTuple):
     high: float
 
 
-def share_interval(
-    numerators: np.ndarray, denominators: np.ndarray, resamples: int = RESAMPLES, seed: int = SEED
-) -> Interval:
-    """95 % interval of ``100 * sum(numerators) / sum(denominators)`` over persons (both [n]), in percent.
-
-    For a paired difference of two models, give the differences of their hits as numerators. The same seed
-    gives the same interval. Some denominator must be positive.
-    """
-    hits, counted = (np.asarray(values)[:, None] for values in (numerators, denominators))
-    (interval,) = share_intervals(hits, counted, resamples, seed)
-    assert interval is not None
-    return interval
-
-
 def share_intervals(
     numerators: np.ndarray, denominators: np.ndarray, resamples: int = RESAMPLES, seed: int = SEED
 ) -> list[Interval | None]:
-    """:func:`share_interval` of each column of ``numerators`` and ``denominators``, both [n, k], of the same draws.
+    """95 % intervals of ``100 * sum(numerators) / sum(denominators)`` over persons, in percent.
 
-    ``None`` for a column whose denominators are all zero.
+    ``numerators`` and ``denominators``: [n, k], a line a person; one interval a column, all of the same draws, and
+    ``None`` for a column whose denominators are all zero. For a paired difference of two models, give the differences
+    of their hits as numerators. The same seed gives the same intervals.
     """
     numerators, denominators = np.asarray(numerators, np.float64), np.asarray(denominators, np.float64)
     persons = len(numerators)

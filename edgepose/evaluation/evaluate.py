@@ -12,17 +12,17 @@ import numpy as np
 from edgepose.bench.conditions import conditions
 from edgepose.evaluation.datasets import PersonRecord, PoseDataset
 from edgepose.evaluation.drift import Drift, drift
-from edgepose.evaluation.predictions import DEFAULT_CROP_SCALE, Predictions, Progress, predict_all
+from edgepose.evaluation.predictions import Predictions, Progress, predict_all
 from edgepose.evaluation.score import Score, require_labels, score
 from edgepose.runtime.estimator import PoseEstimator
 from edgepose.version import __version__
 
 SCHEMA = 1
 EVERYONE = "all"
-# Told apart wherever a data set has both.
+# Told apart wherever a data set says who is upright, and has both.
 PARTS: dict[str, Callable[[PersonRecord], bool]] = {
-    "upright": lambda record: record.upright,
-    "other": lambda record: not record.upright,
+    "upright": lambda record: record.upright is True,
+    "other": lambda record: record.upright is False,
 }
 
 
@@ -42,7 +42,8 @@ class Part:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What :func:`evaluate` measured. ``parts``: 'all', and 'upright' and 'other' where the data has both."""
+    """What :func:`evaluate` measured. ``parts``: 'all', and 'upright' and 'other' where the data
+    says who is which, and has both."""
 
     predictions: Predictions
     reference: Predictions | None
@@ -82,12 +83,13 @@ def evaluate(
     dataset: PoseDataset,
     reference: PoseEstimator | None = None,
     progress: Progress | None = None,
-    crop_scale: float = DEFAULT_CROP_SCALE,
+    crop_scale: float | None = None,
 ) -> Evaluation:
     """Find the joints of every record with ``estimator``, and with ``reference`` where there is one, and compare.
 
-    ``progress`` gets records done and their total. Raises :class:`DatasetError` before any work where ``dataset``
-    lacks labels: some of its records, or all of them and there is no reference to agree with.
+    ``progress`` gets records done and their total; ``crop_scale`` None is what the data set says. Raises
+    :class:`DatasetError` before any work where ``dataset`` lacks labels: some of its records, or all of them and there
+    is no reference to agree with.
     """
     unlabelled = not any(record.evaluate.any() for record in dataset.records)
     if not unlabelled or reference is None:
@@ -97,7 +99,7 @@ def evaluate(
     predictions, *others = predict_all(estimators, dataset, progress, crop_scale)
     peer = others[0] if others else None
     parts = {EVERYONE: _part(predictions, peer)}
-    if all(any(map(keep, dataset.records)) for keep in PARTS.values()):
+    if dataset.tells_upright and all(any(map(keep, dataset.records)) for keep in PARTS.values()):
         for name, keep in PARTS.items():
             part = f"{dataset.name}, {name}"
             parts[name] = _part(predictions.select(keep, part), None if peer is None else peer.select(keep, part))

@@ -11,20 +11,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from edgepose.evaluation.datasets import PersonRecord, PoseDataset
-from edgepose.runtime.errors import UsageError
+from edgepose.evaluation.datasets.regions import check_crop_scale, enlarged
+from edgepose.runtime.errors import DatasetError, SourceError
 from edgepose.runtime.estimator import PoseEstimator
 from edgepose.runtime.images import read_image
 from edgepose.runtime.joints import JOINTS
 
 # Called with the number of records done and their total.
 Progress = Callable[[int, int], None]
-# x, y, width, height in whole pixels.
-Region = tuple[int, int, int, int]
-
-# MPII's scale is commonly read as a square of 1.25 x 200 pixels times it, and networks of the family find more joints
-# where there is some room around the person: see docs/evaluate.md.
-DEFAULT_CROP_SCALE = 1.25
-CROP_SCALES = (0.5, 3.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +63,7 @@ class Predictions:
             "decoder": self.decoder,
             "views": self.views or "one",
             "crop_rule": crop_rule(self.crop_scale),
+            "crop_scale": self.crop_scale,
             "dataset": self.dataset.name,
             "dataset_sha256": self.dataset_sha256,
         }
@@ -85,12 +80,13 @@ def predict(
     estimator: PoseEstimator,
     dataset: PoseDataset,
     progress: Progress | None = None,
-    crop_scale: float = DEFAULT_CROP_SCALE,
+    crop_scale: float | None = None,
 ) -> Predictions:
     """Run ``estimator`` on the region of every record of ``dataset``, ``crop_scale`` times as large.
 
-    Raises :class:`SourceError` for a picture that cannot be read, :class:`UsageError` for a ``crop_scale`` outside
-    0.5 to 3, and whatever the estimator raises.
+    ``None`` is what the data set says: :attr:`PoseDataset.crop_scale`. Raises :class:`SourceError` for a picture that
+    cannot be read, :class:`DatasetError` for a region outside it, :class:`UsageError` for a ``crop_scale`` outside 0.5
+    to 3, and whatever else the estimator raises.
     """
     (predictions,) = predict_all([estimator], dataset, progress, crop_scale)
     return predictions
@@ -100,13 +96,11 @@ def predict_all(
     estimators: Sequence[PoseEstimator],
     dataset: PoseDataset,
     progress: Progress | None = None,
-    crop_scale: float = DEFAULT_CROP_SCALE,
+    crop_scale: float | None = None,
 ) -> list[Predictions]:
     """:func:`predict` with several estimators on the same crops; each picture is read once."""
-    if not CROP_SCALES[0] <= crop_scale <= CROP_SCALES[1]:
-        raise UsageError(
-            f"a crop of {crop_scale:g} times the person's square cannot be", "{:g} to {:g}".format(*CROP_SCALES)
-        )
+    check_crop_scale(crop_scale)
+    crop_scale = dataset.crop_scale if crop_scale is None else crop_scale
     total = len(dataset.records)
     keypoints = np.empty((len(estimators), total, len(JOINTS), 2), np.float32)
     scores = np.empty((len(estimators), total, len(JOINTS)), np.float32)
@@ -120,7 +114,12 @@ def predict_all(
         region = None if record.region is None else enlarged(record.region, crop_scale)
         sides[index] = max(picture.pixels.shape[:2] if record.region is None else record.region[2:])
         for number, estimator in enumerate(estimators):
-            pose = estimator(picture.pixels, region=region)
+            try:
+                pose = estimator(picture.pixels, region=region)
+            except SourceError as error:  # of its region; it knows neither person nor file
+                raise DatasetError(
+                    f"person {record.id!r} of {record.image}: {error.message}", error.hint or "correct the annotation"
+                ) from error
             keypoints[number, index], scores[number, index] = pose.keypoints, pose.scores
         if progress is not None:
             progress(index + 1, total)
@@ -140,13 +139,6 @@ def predict_all(
         )
         for number, estimator in enumerate(estimators)
     ]
-
-
-def enlarged(region: Region, scale: float) -> Region:
-    """``region`` about its centre, ``scale`` times as large, in whole pixels; a square stays one."""
-    x, y, width, height = region
-    wide, high = (max(1, round(side * scale)) for side in (width, height))
-    return x + (width - wide) // 2, y + (height - high) // 2, wide, high
 
 
 class _Picture(NamedTuple):

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 import cv2
 import numpy as np
 
+from edgepose.evaluation.datasets.regions import Region, enlarged
 from edgepose.evaluation.evaluate import EVERYONE, Evaluation
-from edgepose.evaluation.predictions import Region, enlarged
 from edgepose.runtime.images import read_image
 from edgepose.runtime.overlay import draw_pose
 from edgepose.runtime.pose import Pose

@@ -57,9 +57,11 @@ def write_error(path, error):
         return EdgeposeError(
             "no space left to write {}".format(path), "free space or name another place; nothing was written"
         )
-    return EdgeposeError(
-        "cannot write {}: {}".format(path, error.strerror or error), "check that the folder exists and is writable"
-    )
+    if error.errno == errno.EFBIG:
+        hint = "the file system, or a limit (ulimit -f), allows no larger file; nothing was written"
+    else:
+        hint = "check that the folder exists and is writable"
+    return EdgeposeError("cannot write {}: {}".format(path, error.strerror or error), hint)
 
 
 def _umask():

@@ -129,13 +129,13 @@ GOOD = entry(PNG, 8)
         (described(entry(PNG, 8, head=-1)), {}, "not positive"),
         (described(entry(PNG, 8, id="")), {}, "id is not"),
         (described(GOOD, GOOD), {}, "share a id"),
-        (described(GOOD, entry(PNG, 8, id="b", file="crops/0001.png")), {}, "lacks 'crops/0001.png'"),
+        (described(GOOD, entry(PNG, 8, id="b", file="crops/0001.png")), {}, "lacks its member 'crops/0001.png'"),
         (described(entry(b"other", 8)), {}, "does not match its SHA-256"),
         (described(GOOD), {"notes.txt": b""}, "holds 'notes.txt'"),
         (described(GOOD), {"../evil.py": b""}, r"holds '\.\./evil.py'"),
         (described(GOOD), {"crops/0001.png": PNG}, "holds 'crops/0001.png'"),
-        (described(entry(bytes(3 << 20), 8)), {"crops/0000.png": bytes(3 << 20)}, "more than 2457600 bytes"),
-        (described(GOOD).ljust(17 << 20), {}, "more than 16777216 bytes"),
+        (described(entry(bytes(3 << 20), 8)), {"crops/0000.png": bytes(3 << 20)}, "at most 2457600 can be"),
+        (described(GOOD).ljust(17 << 20), {}, "at most 16777216 can be"),
     ],
 )
 def test_an_attack_or_damage_is_refused_when_opened(tmp_path, description, files, message):
@@ -165,7 +165,7 @@ def test_names_that_occur_twice_and_links_are_refused(made_set, tmp_path):
     path = made_set("set.zip")
     with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
         archive.writestr("crops/0000.png", PNG)
-    with pytest.raises(DatasetError, match="a name twice"):
+    with pytest.raises(DatasetError, match=r"holds 'crops/0000\.png' twice"):
         open_calibration_set(path)
     folder = made_set("set")
     secret = tmp_path / "secret.png"
@@ -273,3 +273,21 @@ def test_crops_that_no_set_holds_are_refused(tmp_path, image, message):
     with pytest.raises(DatasetError, match="no crops"):
         write_calibration_set(tmp_path / "set.zip", "a", "b", {}, [])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_set_that_cannot_be_replaced_stays(made_set, monkeypatch):
+    """The second of the two renames fails, as it does where another process took the place between them."""
+    folder = made_set("set")
+    before = open_calibration_set(folder).digest
+    rename = os.replace
+
+    def failing(source, target):
+        if os.path.basename(source) == "new":
+            raise OSError(39, "Directory not empty")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "replace", failing)
+    with pytest.raises(EdgeposeError, match="Directory not empty"):
+        write_calibration_set(folder, "other", "ours", {"seed": 9}, crops())
+    assert open_calibration_set(folder).digest == before
+    assert sorted(folder.parent.glob(".edgepose-*")) == []

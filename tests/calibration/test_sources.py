@@ -54,6 +54,27 @@ def test_more_than_there_is_is_all_there_is_with_a_warning(photographs):
     assert collection.warnings[0] == "the sources hold 12 persons, not 100: all of them are taken"
 
 
+def test_a_source_that_gives_nothing_is_told(photographs, tmp_path):
+    small = tmp_path / "small"
+    small.mkdir()
+    assert cv2.imwrite(str(small / "00.png"), np.zeros((40, 40, 3), np.uint8))
+    annotate(small, person(0, crop=[0, 0, 20]))
+    warnings = collected(photographs, small, count=3).warnings
+    assert "'small' holds no person that is large enough to look at" in warnings
+
+
+def test_a_source_named_twice_is_refused(photographs):
+    with pytest.raises(UsageError, match="is named 2 times"):
+        collected(photographs, photographs / ".." / photographs.name)
+
+
+def test_a_folder_of_pictures_is_for_annotations(photographs):
+    with pytest.raises(UsageError, match="is not used"):
+        collected(photographs, images=photographs)
+    annotations = annotate(photographs, person(1))
+    assert collected(annotations, photographs / "02.png", images=photographs).amount == 2
+
+
 def test_pictures_named_one_by_one_are_one_source(photographs):
     collection = collected(*sorted(photographs.glob("0*.png")), count=5)
     assert [source["name"] for source in collection.recipe["sources"]] == ["pictures"]
@@ -81,7 +102,7 @@ def test_bad_sources_are_named(photographs, tmp_path):
     with pytest.raises(DatasetError, match="no person that is large enough"):
         collected(photographs)
     annotate(photographs, person(0), person(1, crop=[0, 0, 20]))
-    assert collected(photographs).remarks == ("passed over: 1 persons smaller than 32 pixels",)
+    assert collected(photographs).remarks == ("passed over: 1 person smaller than 32 pixels",)
     with pytest.raises(DatasetError, match="no data set at"):
         collected(tmp_path / "absent")
     with pytest.raises(UsageError, match="--count 0"):

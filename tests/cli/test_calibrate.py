@@ -63,17 +63,33 @@ def test_json_for_scripts_and_warnings_beside_it(type_command, tmp_path, mpii):
         (("pictures", "-o", "no/set.zip"), 2, "there is no folder"),
         (("pictures", "-o", "pictures"), 2, "is not a calibration set in a folder"),
         (("pictures", "-o", "set.zip", "--sheet", "sheet.gif"), 2, "written as .png or .jpg"),
-        (("pictures", "-o", "set.zip", "--count", "5000"), 2, "1 to 4096 crops"),
-        (("pictures", "-o", "set.zip", "--crop-scale", "9"), 2, "--crop-scale"),
+        (("pictures", "-o", "set.zip", "--sheet", "no/sheet.png"), 2, "there is no folder"),
+        (("pictures", "-o", "set", "--sheet", "pictures/000000000.jpg"), 2, "is one of the pictures"),
+        (("pictures", "-o", "cut.zip"), 2, "is not a calibration set in a zip"),
+        (("cut.zip", "-o", "set.zip"), 1, "cut.zip is not a calibration set, or is cut short"),
+        (("absent", "-o", "set.zip", "--count", "5000"), 2, "1 to 4096 crops"),
+        (("pictures", "-o", "set.zip", "--crop-scale", "9"), 2, "a crop of 9 times"),
+        (("pictures", "-o", "set.zip", "--crop-scale", "nan"), 2, "a crop of nan times"),
+        (("pictures", "-o", "set.zip", "--images", "pictures"), 2, "--images pictures is not used"),
         (("pictures",), 2, "--output"),
         (("mpii_human_pose_v1_u12_1.mat", "-o", "set.zip"), 1, "--images"),
     ],
 )
 def test_refusals_leave_nothing(type_command, tmp_path, monkeypatch, mpii, words, code, complaint):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "cut.zip").write_bytes(b"PK\3\4")
     before = sorted(tmp_path.iterdir())
     typed = type_command("calibrate", *words)
     assert typed.code == code
     assert complaint in " ".join(typed.err.split())
     assert typed.out == ""
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_sheet_does_not_spoil_its_set(type_command, tmp_path, mpii):
+    _, images = mpii
+    words = ("calibrate", images, "-o", tmp_path / "set", "--count", 2)
+    assert type_command(*words).code == 0
+    typed = type_command(*words, "--sheet", tmp_path / "set" / "sheet.png")
+    assert (typed.code, "lies in the set" in typed.err) == (2, True)
+    assert len(open_calibration_set(tmp_path / "set")) == 2

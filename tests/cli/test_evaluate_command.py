@@ -87,7 +87,7 @@ def test_a_gate_that_does_not_hold_exits_3_and_still_prints_everything(type_comm
     assert typed.code == 3
     assert "the loss of PCKh@50 in points is" in typed.err
     assert "not at most 0.5" in typed.err
-    for text in ("upright", "other", "change @50", "within 0.1 head", "left_wrist", "x1.25", "decoder 'official'"):
+    for text in ("upright", "other", "change @50", "within 0.1 head", "left_wrist", "square x1 ", "decoder 'official'"):
         assert text in typed.out
     assert cv2.imread(str(sheet)).size > 0
     typed = type_command(*words, "--json")
@@ -141,7 +141,7 @@ def test_the_protocol_is_an_option(type_command, bundles, dataset):
     document = json.loads(type_command(*words, *options).out)
     conditions = document["conditions"]
     assert conditions["views"] == "scales 0.8, 1, 1.25, mirrored"
-    assert conditions["crop_rule"].startswith("annotated square x1 ")
+    assert (conditions["crop_scale"], conditions["crop_rule"][:20]) == (1, "annotated square x1 ")
     assert (conditions["decoder"], conditions["dataset"]) == ("realtime", "set, other")
     assert document["results"]["all"]["persons"] == 1
 
@@ -169,9 +169,60 @@ def test_another_checkpoint_is_no_reference(type_command, bundles, dataset, writ
     assert (typed.code, "not of the checkpoint" in typed.err) == (2, True)
 
 
-def test_a_sheet_that_cannot_be_written_is_an_error(type_command, bundles, dataset, tmp_path):
+def test_a_sheet_that_cannot_be_written_is_refused_before_the_work(type_command, bundles, dataset, tmp_path):
     typed = type_command("evaluate", bundles[0], "--dataset", dataset, "--worst", tmp_path / "none" / "w.png")
-    assert (typed.code, "cannot write" in typed.err) == (1, True)
+    assert (typed.code, "there is no folder" in typed.err) == (2, True)
+
+
+@pytest.fixture
+def split(tmp_path):
+    """An MPII split of one person with a head and one without, beside their pictures."""
+    (tmp_path / "images").mkdir()
+    cv2.imwrite(str(tmp_path / "images" / "a.png"), squares(80, 80))
+    person = {"image": "a.png", "scale": 0.25, "center": [40, 36], "joints": [[20 + 2 * i, 30] for i in range(16)]}
+    persons = [{**person, "joints_vis": [1] * 16}, {**person, "joints_vis": [1] * 9 + [0] * 7}]
+    (tmp_path / "valid.json").write_text(json.dumps(persons))
+    return tmp_path / "valid.json"
+
+
+def test_the_format_decides_the_crop_and_says_what_was_passed_over(type_command, bundles, split):
+    typed = type_command("evaluate", bundles[0], "--dataset", split, "--json")
+    assert (typed.code, typed.err) == (0, "warning: passed over: 1 person without head_top or upper_neck\n")
+    document = json.loads(typed.out)
+    assert document["conditions"]["crop_scale"] == 1.25
+    assert list(document["results"]) == ["all"]  # nobody knows who is upright
+    typed = type_command("evaluate", bundles[0], "--dataset", split, "--crop-scale", 1)
+    assert "annotated square x1 about" in typed.out
+
+
+@pytest.mark.parametrize("subset", ["upright", "other"])
+def test_who_is_upright_is_not_guessed(type_command, bundles, split, subset):
+    typed = type_command("evaluate", bundles[0], "--dataset", split, "--subset", subset)
+    assert (typed.code, "'valid' does not say who is upright" in typed.err) == (2, True)
+
+
+def test_a_folder_of_pictures_for_pictures_is_refused(type_command, bundles, split):
+    images = split.parent / "images"
+    typed = type_command("evaluate", bundles[0], "--dataset", images, "--images", images)
+    assert (typed.code, "is not used" in typed.err) == (2, True)
+
+
+def test_a_picture_of_the_data_set_is_not_drawn_over(type_command, bundles, split):
+    picture = split.parent / "images" / "a.png"
+    before = picture.read_bytes()
+    typed = type_command("evaluate", bundles[0], "--dataset", split, "--worst", picture)
+    assert (typed.code, "is one of the pictures" in typed.err) == (2, True)
+    assert picture.read_bytes() == before
+
+
+def test_a_region_outside_its_picture_is_named(type_command, bundles, dataset):
+    document = json.loads((dataset / "annotations.json").read_text())
+    document["records"][1]["crop"] = [9000, 0, 10]
+    (dataset / "annotations.json").write_text(json.dumps(document))
+    typed = type_command("evaluate", bundles[0], "--dataset", dataset)
+    assert (typed.code, typed.out) == (1, "")
+    assert "person '1' of" in typed.err
+    assert "1.png" in typed.err
 
 
 def test_fp16_weights_lose_nothing_on_photographs(type_command, reference, tmp_path):

@@ -16,7 +16,7 @@ from edgepose.conversion.gates import (
 )
 from edgepose.conversion.lower_onnx_to_tflite import lower_onnx_to_tflite
 from edgepose.conversion.onnx_graph import OnnxGraph
-from edgepose.conversion.optimise_onnx import optimise_onnx
+from edgepose.conversion.optimise_onnx import optimise_for_xnnpack, optimise_onnx
 from edgepose.conversion.simplify import simplify_onnx
 from edgepose.network.variants import VARIANTS
 
@@ -35,7 +35,9 @@ def test_every_variant_lowers_even_unsimplified(variant):
     network, optimised = small_graph(variant)
     images = noise(1, 3, SIDE, SIDE)
     gate_torch_to_onnx(network, optimised.onnx, images)
-    model = lower_onnx_to_tflite(optimised.onnx)
+    reshaped = optimise_for_xnnpack(optimised.onnx)
+    assert reshaped.rewrites["channels split"] > 0
+    model = lower_onnx_to_tflite(reshaped.onnx)
     gate_onnx_to_tflite(optimised.onnx, model.data, images)
     assert set(model.operators) <= (LITE_OPERATORS if network.variant.lite else FULL_OPERATORS)
     assert set(operator_versions(model.data).values()) == {1}
@@ -85,9 +87,10 @@ def test_official_weights_pass_every_gate_on_photographs(variant, reference):
     network, optimised = official_graph(reference, variant)
     images = photographs(reference, network.variant, 4)
     assert gate_torch_to_onnx(network, optimised, images).max_abs < 2e-5
-    float32 = gate_onnx_to_tflite(optimised, lower_onnx_to_tflite(optimised).data, images)
+    reshaped = optimise_for_xnnpack(optimised).onnx
+    float32 = gate_onnx_to_tflite(optimised, lower_onnx_to_tflite(reshaped).data, images)
     assert float32.max_abs < 5e-5
-    float16 = gate_onnx_to_tflite(optimised, lower_onnx_to_tflite(optimised, "float16").data, images, "fp16")
+    float16 = gate_onnx_to_tflite(optimised, lower_onnx_to_tflite(reshaped, "float16").data, images, "fp16")
     assert float16.joints_agreeing == 1.0
     assert 1e-5 < float16.max_abs < FLOAT16_TOLERANCE / 2
 

@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 
 from edgepose.evaluation import bootstrap
-from edgepose.evaluation.bootstrap import share_interval, share_intervals
+from edgepose.evaluation.bootstrap import SEED, share_intervals
+
+
+def share_interval(numerators, denominators, seed=SEED):
+    """The interval of one column."""
+    (interval,) = share_intervals(numerators[:, None], denominators[:, None], seed=seed)
+    return interval
 
 
 def hits(persons, share, joints=14, seed=0):

@@ -68,6 +68,7 @@ def coco_document(**changes):
 def test_an_mpii_split_becomes_records(folder):
     dataset = opened(folder, [mpii_entry(), mpii_entry(joints_vis=[0] * 6 + [1] * 10), mpii_entry(image="b.png")])
     assert (dataset.format, dataset.crop_scale, dataset.name) == ("mpii-json", 1.25, "valid")
+    assert not dataset.tells_upright
     assert [record.id for record in dataset.records] == ["a.png:1", "a.png:2", "b.png:1"]
     first, second, _ = dataset.records
     np.testing.assert_allclose(first.keypoints[JOINTS.index("right_ankle")], [619.5, 393.5])
@@ -82,7 +83,7 @@ def test_persons_without_a_head_are_passed_over_and_test_splits_have_no_labels(f
     headless = mpii_entry(joints_vis=[1] * 9 + [0] + [1] * 6)
     dataset = opened(folder, [mpii_entry(), headless])
     assert len(dataset.records) == 1
-    assert dataset.remarks == ("passed over: 1 persons without head_top or upper_neck",)
+    assert dataset.remarks == ("passed over: 1 person without head_top or upper_neck",)
     test = {name: value for name, value in mpii_entry().items() if not name.startswith("joints")}
     assert not opened(folder, [test], "test.json").labelled
     with pytest.raises(DatasetError, match="no person can be used"):
@@ -117,7 +118,7 @@ def test_coco_persons_who_cannot_serve_are_passed_over(folder, name):
     dataset = opened(folder, document)
     assert [record.id for record in dataset.records] == ["7"]
     assert dataset.remarks == (
-        "passed over: 1 persons in crowds, 1 persons without a shoulder and hip of one side, 1 persons without joints",
+        "passed over: 1 person in crowds, 1 person without a shoulder and hip of one side, 1 person without joints",
     )
 
 

@@ -70,7 +70,8 @@ def test_records_without_labels_are_for_looking_at(write):
     (only,) = dataset.records
     assert not dataset.labelled
     assert only.region is None
-    assert only.upright
+    assert only.upright is None
+    assert not dataset.tells_upright
     assert math.isnan(only.head_length)
     assert np.isnan(only.keypoints).all()
 
@@ -100,7 +101,7 @@ NAN_POINTS = [[float("nan"), 1.0]] + [[0.0, 0.0]] * 15
     [
         (record(image="../secret.png"), "outside"),
         (record(image="/etc/passwd"), "outside"),
-        (record(image="images/absent.png"), "not there"),
+        (record(image="images/absent.png"), "1 of 1 pictures are not in"),
         (record(image=None), "image is missing"),
         (record(image="images/a\0.png"), "outside"),
         (record(crop=[1, 2]), "crop"),

@@ -59,7 +59,7 @@ def test_the_gaps_of_the_real_file_are_passed_over_and_counted(folder):
     assert [record.id for record in dataset.records] == ["a.jpg:1"]
     (remark,) = dataset.remarks
     assert remark == (
-        "passed over: 1 persons in test pictures, 2 persons without joints, 2 persons without scale or position"
+        "passed over: 1 person in test pictures, 2 persons without joints, 2 persons without scale or position"
     )
 
 

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -6,7 +7,8 @@ import pytest
 from figure_sets import PERSONS, OffBy
 
 from edgepose.evaluation.datasets import open_dataset
-from edgepose.evaluation.predictions import enlarged, predict, predict_all
+from edgepose.evaluation.datasets.regions import enlarged
+from edgepose.evaluation.predictions import predict, predict_all
 from edgepose.figures import render_figure
 from edgepose.runtime.errors import DatasetError, SourceError, UsageError
 
@@ -25,9 +27,10 @@ def test_every_record_is_shown_with_its_region(folder):
 def test_regions_are_enlarged_about_their_centre_and_pictures_are_not(folder):
     estimator = OffBy(0)
     dataset = open_dataset(folder)
-    rule = predict(estimator, dataset).conditions()["crop_rule"]
+    conditions = predict(estimator, dataset, crop_scale=1.25).conditions()
     assert [region for _, region in estimator.seen] == [enlarged(record.region, 1.25) for record in dataset.records]
-    assert "x1.25" in rule
+    assert "x1.25" in conditions["crop_rule"]
+    assert conditions["crop_scale"] == 1.25
     (folder / "annotations.json").unlink()
     estimator = OffBy(0)
     predictions = predict(estimator, open_dataset(folder))
@@ -35,17 +38,11 @@ def test_regions_are_enlarged_about_their_centre_and_pictures_are_not(folder):
     assert predictions.sides.tolist() == [64] * PERSONS
 
 
-@pytest.mark.parametrize(
-    ("region", "scale", "larger"),
-    [
-        ((10, 20, 8, 8), 1.25, (9, 19, 10, 10)),
-        ((-3, 4, 7, 7), 1.0, (-3, 4, 7, 7)),
-        ((0, 0, 100, 40), 1.5, (-25, -10, 150, 60)),
-        ((5, 5, 1, 1), 0.5, (5, 5, 1, 1)),
-    ],
-)
-def test_enlarged_regions_keep_their_centre_and_shape(region, scale, larger):
-    assert enlarged(region, scale) == larger
+@pytest.mark.parametrize("own", [1.0, 1.25])
+def test_where_nobody_asks_the_data_set_says_how_large_a_crop_is(folder, own):
+    estimator, dataset = OffBy(0), replace(open_dataset(folder), crop_scale=own)
+    assert predict(estimator, dataset).crop_scale == own
+    assert [region for _, region in estimator.seen] == [enlarged(record.region, own) for record in dataset.records]
 
 
 @pytest.mark.parametrize("scale", [0.49, 3.1, float("nan")])

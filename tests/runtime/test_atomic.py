@@ -78,3 +78,7 @@ def test_a_full_disk(in_folder):
 
 def test_a_quota_is_a_full_disk():
     assert "no space left" in write_error("a.bin", OSError(errno.EDQUOT, "Disk quota exceeded")).message
+
+
+def test_a_limit_of_file_sizes_is_named():
+    assert "ulimit" in write_error("a.bin", OSError(errno.EFBIG, "File too large")).hint

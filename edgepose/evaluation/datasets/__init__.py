@@ -4,7 +4,7 @@
 ``.mat``, the common MPII JSON splits, COCO keypoints, pictures with a ``boxes.csv``, and plain folders of pictures.
 """
 
-from edgepose.evaluation.datasets.opening import open_dataset
+from edgepose.evaluation.datasets.opening import open_dataset, refuse_unused_images
 from edgepose.evaluation.datasets.records import PersonRecord, PoseDataset
 
-__all__ = ["PersonRecord", "PoseDataset", "open_dataset"]
+__all__ = ["PersonRecord", "PoseDataset", "open_dataset", "refuse_unused_images"]

@@ -9,7 +9,7 @@
 first pixel at (0, 0), as MPII and LSP annotate; reading adds the half pixel that puts its corner there, where
 :class:`edgepose.Pose` has it. ``crop`` is the square to look at, as corner and side; it may reach outside the
 picture, which is black there. ``head`` is the length PCKh divides by, in pixels. ``keypoints``, ``evaluate``
-and ``head`` come together or not at all; ``crop`` (default: the whole picture), ``upright`` (default: true)
+and ``head`` come together or not at all; ``crop`` (default: the whole picture), ``upright`` (default: not known)
 and ``source`` are optional.
 """
 
@@ -20,13 +20,14 @@ from typing import Any
 
 import numpy as np
 
-from edgepose.evaluation.datasets.fields import Place, check_count, is_file
-from edgepose.evaluation.datasets.records import Labels, PersonRecord, PoseDataset, Region, unlabelled
+from edgepose.evaluation.datasets.fields import PictureFolder, Place, check_count
+from edgepose.evaluation.datasets.records import Labels, PersonRecord, PoseDataset, unlabelled
+from edgepose.evaluation.datasets.regions import Region
 from edgepose.runtime.errors import DatasetError
 from edgepose.runtime.joints import JOINTS
 
 ANNOTATIONS = "annotations.json"
-_HINT = "see the edgepose annotations format"
+_HINT = "see docs/evaluate.md for the format"
 
 
 def read_annotations(path: Path, document: Any, images: Path | None = None) -> PoseDataset:
@@ -41,17 +42,19 @@ def read_annotations(path: Path, document: Any, images: Path | None = None) -> P
             f"{path}: 'joints' is not the sixteen joints in EfficientPose order", f"use {', '.join(JOINTS)}"
         )
     check_count(path, len(document["records"]))
-    reader = _RecordReader(path, images or path.parent)
+    pictures = PictureFolder(images or path.parent)
+    reader = _RecordReader(path, pictures)
     records = tuple(reader.read(index, record) for index, record in enumerate(document["records"]))
+    pictures.refuse_missing()
     return PoseDataset(path.parent.resolve().name, records)
 
 
 class _RecordReader:
     """Checks and reads the records of one file."""
 
-    def __init__(self, path: Path, images: Path):
+    def __init__(self, path: Path, pictures: PictureFolder):
         self._path = path
-        self._images = images
+        self._pictures = pictures
         self._seen: set[str] = set()
 
     def read(self, index: int, record: Any) -> PersonRecord:
@@ -64,17 +67,11 @@ class _RecordReader:
         self._seen.add(name)
         place = Place(f"{self._path}: record {name!r}", _HINT)
         labels = _labels(record, place)
-        upright, source = record.get("upright", True), record.get("source", "")
-        place.require(isinstance(upright, bool), "upright", "is not true or false")
+        upright, source = record.get("upright"), record.get("source", "")
+        place.require(isinstance(upright, bool | None), "upright", "is not true or false")
         place.require(isinstance(source, str), "source", "is not a text")
-        return PersonRecord(
-            name, self._image(record.get("image"), place), _region(record, place), *labels, upright, source
-        )
-
-    def _image(self, relative: Any, place: Place) -> Path:
-        image = self._images / place.file_name(relative, "image")
-        place.require(is_file(image), "image", f"{relative!r} is not there")
-        return image
+        image = self._pictures.find(place.file_name(record.get("image"), "image"))
+        return PersonRecord(name, image, _region(record, place), *labels, upright, source)
 
 
 def _region(record: dict[str, Any], place: Place) -> Region | None:

@@ -22,14 +22,8 @@ from typing import Any
 import numpy as np
 
 from edgepose.evaluation.datasets.fields import Place, check_count, picture_folder
-from edgepose.evaluation.datasets.records import (
-    Labels,
-    PersonRecord,
-    PoseDataset,
-    passed_over,
-    square_around,
-    unlabelled,
-)
+from edgepose.evaluation.datasets.records import Labels, PersonRecord, PoseDataset, passed_over, unlabelled
+from edgepose.evaluation.datasets.regions import square_around
 from edgepose.runtime.errors import DatasetError
 from edgepose.runtime.joints import JOINTS
 
@@ -78,7 +72,7 @@ def read_coco(path: Path, document: dict[str, Any], images: Path | None = None) 
             labels = Labels(keypoints, ~np.isnan(keypoints[:, 0]), head)
             region = square_around(x, y, width, height)
             picture = pictures.find(names[image])
-            records.append(PersonRecord(str(number), picture, region, *labels, upright=True, source="coco"))
+            records.append(PersonRecord(str(number), picture, region, *labels, upright=None, source="coco"))
     pictures.refuse_missing()
     if not records:
         raise DatasetError(f"{path}: no person can be used; {' '.join(passed_over(left_out))}", _HINT)

@@ -91,9 +91,14 @@ def picture_folder(annotations: Path, images: Path | None, candidates: list[Path
 
 
 def is_file(path: Path) -> bool:
-    """Whether ``path`` is a file; a name that no file can have is none."""
+    """Whether ``path`` is a file; a name that no file can have is none.
+
+    Raises :class:`DatasetError` where nobody may look.
+    """
     try:
         return path.is_file()
+    except PermissionError as error:
+        raise DatasetError(f"cannot read {path}: {error.strerror}", "check the rights of its folder") from error
     except OSError:
         return False
 

@@ -1,9 +1,13 @@
 """Structures of MAT-files, level 5, read without trusting them.
 
 Only what annotations need: structure arrays, numbers and text, little or big endian, compressed or not. A structure's
-fields are parsed when they are asked for, so depth and claimed sizes cost nothing. (``scipy.io.loadmat`` of SciPy 1.17
-ends the process with a segmentation fault on some damaged or deeply nested files, so it serves the tests alone, as the
-other side of the comparison.)
+fields are parsed when they are asked for, so depth and claimed sizes cost nothing.
+
+Why not ``scipy.io.loadmat``: it ends the whole process on damaged files, which no caller can turn into an error. Seen
+with SciPy 1.17.1 under CPython 3.11.7 on Linux x86-64, each file read in a process of its own: of 3000 copies of an
+uncompressed MPII-like file of 2456 bytes, one random byte replaced in each, 85 ended in a segmentation fault and 5 in a
+bus error (1546 raised, 1364 were read); a file of 100,000 structures in one another, which is 8 MB, did,
+too. On whole files the two agree, which property tests hold.
 
 Source: MathWorks, "MAT-File Format", chapter 1.
 """

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgepose.evaluation.datasets.records import Region, square_around
+from edgepose.evaluation.datasets.regions import Region, square_around
 from edgepose.runtime.joints import JOINTS
 
 # MPII's joint ids 0 to 15.

@@ -60,7 +60,7 @@ def read_mpii_json(path: Path, document: Any, images: Path | None = None) -> Pos
         else:
             record_id = f"{name}:{in_picture[name]}"
             region = person_square(x, y, scale)
-            records.append(PersonRecord(record_id, pictures.find(name), region, *labels, upright=True, source="mpii"))
+            records.append(PersonRecord(record_id, pictures.find(name), region, *labels, upright=None, source="mpii"))
     pictures.refuse_missing()
     if not records:
         raise DatasetError(f"{path}: no person can be used; {' '.join(passed_over(left_out))}", _HINT)

@@ -29,7 +29,8 @@ from edgepose.evaluation.datasets.mpii import (
     image_candidates,
     person_square,
 )
-from edgepose.evaluation.datasets.records import Labels, PersonRecord, PoseDataset, Region, passed_over, unlabelled
+from edgepose.evaluation.datasets.records import Labels, PersonRecord, PoseDataset, passed_over, unlabelled
+from edgepose.evaluation.datasets.regions import Region
 from edgepose.runtime.errors import DatasetError
 
 _HINT = "take mpii_human_pose_v1_u12_1.mat of the MPII Human Pose Dataset"
@@ -77,7 +78,7 @@ def read_mpii_mat(path: Path, images: Path | None = None) -> PoseDataset:
         raise DatasetError(f"{path} has no annotated person in a training picture; {' '.join(remarks)}", _HINT)
     folder = picture_folder(path, images, image_candidates(path), found[0][0])
     records = tuple(
-        PersonRecord(f"{name}:{index}", folder.find(name), region, *labels, upright=True, source="mpii")
+        PersonRecord(f"{name}:{index}", folder.find(name), region, *labels, upright=None, source="mpii")
         for name, index, region, labels in found
     )
     folder.refuse_missing()

@@ -16,7 +16,8 @@ from collections import Counter
 from pathlib import Path
 
 from edgepose.evaluation.datasets.fields import PictureFolder, Place, check_count, check_size, files_in
-from edgepose.evaluation.datasets.records import PersonRecord, PoseDataset, square_around, unlabelled
+from edgepose.evaluation.datasets.records import PersonRecord, PoseDataset, unlabelled
+from edgepose.evaluation.datasets.regions import square_around
 from edgepose.runtime.errors import DatasetError
 from edgepose.runtime.images import IMAGE_SUFFIXES
 
@@ -37,7 +38,7 @@ def whole_pictures(name: str, pictures: list[Path]) -> PoseDataset:
     for picture in pictures:
         seen[picture.name] += 1
         record_id = picture.name if seen[picture.name] == 1 else f"{picture.name}:{seen[picture.name]}"
-        records.append(PersonRecord(record_id, picture, None, *unlabelled(), upright=True, source=""))
+        records.append(PersonRecord(record_id, picture, None, *unlabelled(), upright=None, source=""))
     return PoseDataset(name, tuple(records), "pictures")
 
 
@@ -69,7 +70,7 @@ def read_boxes(path: Path, images: Path | None = None) -> PoseDataset:
         in_picture[name] += 1
         region = square_around(x, y, width, height)
         record_id = f"{name}:{in_picture[name]}"
-        records.append(PersonRecord(record_id, pictures.find(name), region, *unlabelled(), upright=True, source=""))
+        records.append(PersonRecord(record_id, pictures.find(name), region, *unlabelled(), upright=None, source=""))
     pictures.refuse_missing()
     return PoseDataset(path.parent.resolve().name, tuple(records), "boxes", CROP_SCALE)
 

@@ -11,10 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from edgepose.evaluation.datasets.regions import Region
 from edgepose.runtime.errors import DatasetError
 from edgepose.runtime.joints import JOINTS
-
-Region = tuple[int, int, int, int]
 
 
 class Labels(NamedTuple):
@@ -37,7 +36,7 @@ class PersonRecord:
     ``region``: the person's square as the format gives it, not enlarged: (x, y, width, height) in whole pixels, or
     ``None`` for the whole picture. Who looks at it multiplies its side by a crop scale, which
     :attr:`PoseDataset.crop_scale` proposes. ``keypoints``: float32 [16, 2], NaN where not annotated; ``evaluate``:
-    bool [16]; ``head_length``: pixels, NaN without labels; ``upright``: True where the format does not say.
+    bool [16]; ``head_length``: pixels, NaN without labels; ``upright``: ``None`` where the data set does not say.
     """
 
     id: str
@@ -46,7 +45,7 @@ class PersonRecord:
     keypoints: np.ndarray
     evaluate: np.ndarray
     head_length: float
-    upright: bool
+    upright: bool | None
     source: str
 
 
@@ -54,9 +53,10 @@ class PersonRecord:
 class PoseDataset:
     """Records of one data set, in file order.
 
-    ``format``: which reader read it. ``crop_scale``: what the side of every region is multiplied by where the format
-    has a custom of its own: 1.25 for persons' squares of MPII and for boxes, 1 where the region is the square to look
-    at already. ``remarks``: sentences for people about what the reader passed over.
+    ``format``: which reader read it. ``crop_scale``: what the side of every region is multiplied by where nobody asks
+    for something else: 1.25 where the square ends where the person ends (MPII, COCO, boxes), 1 where it holds the room
+    around the person already, or is the whole picture. ``remarks``: sentences for people about what the reader passed
+    over.
     """
 
     name: str
@@ -70,6 +70,11 @@ class PoseDataset:
         """Whether every record has joints to compare with."""
         return all(record.evaluate.any() for record in self.records)
 
+    @property
+    def tells_upright(self) -> bool:
+        """Whether every record says if its person is upright."""
+        return all(record.upright is not None for record in self.records)
+
     def select(self, keep: Callable[[PersonRecord], bool], name: str | None = None) -> PoseDataset:
         """The records that ``keep`` accepts, under ``name``. Raises :class:`DatasetError` for none."""
         kept = tuple(record for record in self.records if keep(record))
@@ -78,15 +83,13 @@ class PoseDataset:
         return dataclasses.replace(self, name=name or self.name, records=kept)
 
 
-def square_around(x: float, y: float, width: float, height: float) -> Region:
-    """The square with the centre of a box and its longer side, in whole pixels."""
-    side = max(width, height)
-    whole = max(1, round(side))
-    return round(x + (width - side) / 2), round(y + (height - side) / 2), whole, whole
-
-
 def passed_over(reasons: dict[str, int]) -> tuple[str, ...]:
     """The remark on persons that a reader leaves out, by reason; none where it left out none."""
     if not reasons:
         return ()
-    return ("passed over: " + ", ".join(f"{count} persons {reason}" for reason, count in sorted(reasons.items())),)
+    return ("passed over: " + ", ".join(f"{persons(count)} {reason}" for reason, count in sorted(reasons.items())),)
+
+
+def persons(count: int) -> str:
+    """``count`` persons, in words."""
+    return f"{count} person" if count == 1 else f"{count} persons"
