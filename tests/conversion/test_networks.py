@@ -1,17 +1,11 @@
 """Whole networks through the stages: every variant with random weights, the official ones where they are at hand."""
 
-import json
-import shutil
-import subprocess
-from pathlib import Path
-
-import cv2
 import numpy as np
 import pytest
-from random_networks import random_network
+from network_graphs import SIDE, official_graph, photographs, small_graph
+from older_runtime import run_in_tflite_runtime
 from small_graphs import noise, operator_versions, runs_whole_in_xnnpack
 
-from edgepose.checkpoints.checkpoint import build_network, load_checkpoint
 from edgepose.conversion.export_torch_to_onnx import export_torch_to_onnx
 from edgepose.conversion.gates import (
     FLOAT16_TOLERANCE,
@@ -24,47 +18,21 @@ from edgepose.conversion.lower_onnx_to_tflite import lower_onnx_to_tflite
 from edgepose.conversion.onnx_graph import OnnxGraph
 from edgepose.conversion.optimise_onnx import optimise_for_xnnpack, optimise_onnx
 from edgepose.conversion.simplify import simplify_onnx
-from edgepose.network.variants import VARIANTS, Variant
+from edgepose.network.variants import VARIANTS
 
-# Networks are convolutional: small images build the same graph in a fraction of the time.
-SIDE = 64
 FULL_OPERATORS = {"ADD", "AVERAGE_POOL_2D", "CONCATENATION", "CONV_2D", "DEPTHWISE_CONV_2D", "LOGISTIC", "MEAN", "MUL"}
 LITE_OPERATORS = {"ADD", "CONCATENATION", "CONV_2D", "DEPTHWISE_CONV_2D"}
 
 
 @pytest.fixture(scope="module")
-def optimised(rt) -> bytes:
-    """RT for small images, optimised without the help of onnxsim."""
-    return optimise_onnx(export_torch_to_onnx(rt, SIDE)).onnx
-
-
-def _photographs(reference: Path, variant: Variant, count: int) -> np.ndarray:
-    """Persons of the development set as ``variant`` wants them, float32 [n, 3, S, S]."""
-    folder = reference / "data" / "lspet-dev"
-    images = []
-    for record in json.loads((folder / "annotations.json").read_text())["records"][:: 800 // count][:count]:
-        x, y, side = (max(0, round(value)) for value in record["crop"])
-        picture = cv2.imread(str(folder / record["image"]))[y : y + side, x : x + side, ::-1]
-        picture = cv2.resize(picture, (variant.resolution, variant.resolution))
-        normalised = picture * np.array(variant.normalisation.scale) + np.array(variant.normalisation.offset)
-        images.append(normalised.transpose(2, 0, 1).astype(np.float32))
-    return np.stack(images)
-
-
-def _python_with_tflite_runtime() -> str:
-    """An interpreter that has the predecessor of LiteRT; the test is skipped where there is none."""
-    candidates = [*map(str, Path().glob(".device-pythons/*/bin/python")), shutil.which("python3.9")]
-    for python in filter(None, candidates):
-        found = subprocess.run([python, "-c", "import tflite_runtime"], capture_output=True, check=False)
-        if found.returncode == 0:
-            return python
-    pytest.skip("no Python with tflite-runtime is at hand (.device-pythons/*/bin/python, python3.9)")
+def optimised() -> bytes:
+    """RT for small images."""
+    return small_graph("RT")[1].onnx
 
 
 @pytest.mark.parametrize("variant", list(VARIANTS))
 def test_every_variant_lowers_even_unsimplified(variant):
-    network = random_network(variant)
-    optimised = optimise_onnx(export_torch_to_onnx(network, SIDE))
+    network, optimised = small_graph(variant)
     images = noise(1, 3, SIDE, SIDE)
     gate_torch_to_onnx(network, optimised.onnx, images)
     reshaped = optimise_for_xnnpack(optimised.onnx)
@@ -116,10 +84,8 @@ def test_float16_weights_halve_the_file(optimised):
 
 @pytest.mark.parametrize("variant", ["RT", "RT_LITE"])
 def test_official_weights_pass_every_gate_on_photographs(variant, reference):
-    network = build_network(variant, load_checkpoint(reference / "weights" / f"EfficientPose{variant}.h5", variant))
-    images = _photographs(reference, network.variant, 4)
-    simplified = simplify_onnx(export_torch_to_onnx(network, network.variant.resolution))
-    optimised = optimise_onnx(simplified.onnx).onnx
+    network, optimised = official_graph(reference, variant)
+    images = photographs(reference, network.variant, 4)
     assert gate_torch_to_onnx(network, optimised, images).max_abs < 2e-5
     reshaped = optimise_for_xnnpack(optimised).onnx
     float32 = gate_onnx_to_tflite(optimised, lower_onnx_to_tflite(reshaped).data, images)
@@ -130,23 +96,8 @@ def test_official_weights_pass_every_gate_on_photographs(variant, reference):
 
 
 @pytest.mark.parametrize("weights", ["float32", "float16"])
-def test_an_older_runtime_opens_the_file(optimised, weights, tmp_path):
-    python = _python_with_tflite_runtime()
-    path = tmp_path / "engine.tflite"
-    path.write_bytes(lower_onnx_to_tflite(optimised, weights).data)
+def test_an_older_runtime_opens_the_file(optimised, weights, python_with_tflite_runtime, tmp_path):
     images = noise(1, 3, SIDE, SIDE)
-    np.save(tmp_path / "image.npy", images.transpose(0, 2, 3, 1))
-    program = (
-        "import sys, numpy\n"
-        "from tflite_runtime.interpreter import Interpreter\n"
-        "interpreter = Interpreter(sys.argv[1] + '/engine.tflite')\n"
-        "interpreter.allocate_tensors()\n"
-        "image = numpy.load(sys.argv[1] + '/image.npy')\n"
-        "interpreter.set_tensor(interpreter.get_input_details()[0]['index'], image)\n"
-        "interpreter.invoke()\n"
-        "heatmaps = interpreter.get_tensor(interpreter.get_output_details()[0]['index'])\n"
-        "numpy.save(sys.argv[1] + '/heatmaps.npy', heatmaps)\n"
-    )
-    subprocess.run([python, "-c", program, tmp_path], check=True, capture_output=True, cwd=tmp_path)
-    heatmaps = np.load(tmp_path / "heatmaps.npy").transpose(0, 3, 1, 2)
-    np.testing.assert_allclose(heatmaps, run_tflite(path.read_bytes(), images), atol=1e-4)
+    tflite = lower_onnx_to_tflite(optimised, weights).data
+    heatmaps = run_in_tflite_runtime(python_with_tflite_runtime, tflite, images, tmp_path)["heatmaps"]
+    np.testing.assert_allclose(heatmaps, run_tflite(tflite, images), atol=1e-4)

@@ -18,7 +18,7 @@ WEIGHTS = ("float32", "float16")
 
 
 class TfliteModel(NamedTuple):
-    """A TFLite file, the NHWC shapes of its float32 input and output, and how many operators of each kind."""
+    """A TFLite file, the NHWC shapes of its input and output, and how many operators of each kind."""
 
     data: bytes
     input_shape: tuple[int, ...]
@@ -27,8 +27,10 @@ class TfliteModel(NamedTuple):
 
 
 def lower_onnx_to_tflite(onnx: bytes, weights: str = "float32") -> TfliteModel:
-    """Lower a simplified ONNX graph (NCHW, one float32 input and output) to TFLite (NHWC, float32 likewise).
+    """Lower a simplified ONNX graph (NCHW, one float32 input and output) to TFLite (NHWC).
 
+    Operators between DequantizeLinear and QuantizeLinear become int8 ones; the engine's input and output are int8
+    where the graph only quantises the one and restores the other, else float32.
     ``weights`` is ``"float32"``, or ``"float16"`` to store filters at half the size behind DEQUANTIZE
     operators (the arithmetic stays float32). Tensors keep the names of their ONNX values. Raises
     :class:`ConversionError` naming the first operator that has no rule, or that its rule cannot lower.

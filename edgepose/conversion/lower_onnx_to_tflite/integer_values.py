@@ -1,7 +1,9 @@
 """What the QuantizeLinear and DequantizeLinear nodes of a graph say: which operators compute in integers.
 
 Explicit quantisation, as ONNX Runtime and TensorRT read it: an operator computes in int8 where all that it reads
-comes out of DequantizeLinear and all that it computes goes into QuantizeLinear. Every other operator is float.
+comes out of DequantizeLinear and all that it computes goes into QuantizeLinear. Every other operator is float, so a
+convolution whose weights alone are quantised is one. Float constants are left aside here: a bias and the bounds of a
+clip are float in either case, and the rules refuse any other float constant of an operator in int8.
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ class IntegerValues:
     def __init__(self, graph: OnnxGraph) -> None:
         self._graph = graph
         self._consumers = graph.consumers()
+        makers = graph.producers()
         self.constants: dict[str, IntegerConstant] = {}
         self.sources: dict[str, str] = {}
         for node in graph.nodes:
@@ -48,17 +51,29 @@ class IntegerValues:
                     raise ConversionError(f"{node.describe()} restores {integers.dtype}; constants are stored as int8")
                 self.constants[node.output] = IntegerConstant(integers, self.quantisation(node))
             else:
+                maker = makers[node.inputs[0]]
+                if maker.operator != QUANTIZE or not self.quantisation(node).same_as(self.quantisation(maker)):
+                    raise ConversionError(f"{node.describe()} does not restore what {maker.describe()} wrote")
                 self.sources[node.output] = node.inputs[0]
 
     def quantisation(self, node: Node) -> Quantisation:
-        """What a QuantizeLinear or DequantizeLinear node says. Raises :class:`ConversionError` for other than int8."""
+        """What a QuantizeLinear or DequantizeLinear node says.
+
+        Raises :class:`ConversionError` for other than int8, and for activations of more than one scale.
+        """
         missing = [name for name in node.inputs[1:3] if name not in self._graph.constants]
         if len(node.inputs) != 3 or missing:
             raise ConversionError(f"{node.describe()} has no constant scale and zero point")
         scale, zero_point = (self._graph.constants[name].reshape(-1) for name in node.inputs[1:3])
         if zero_point.dtype != np.int8:
             raise ConversionError(f"{node.describe()} is of {zero_point.dtype}; TFLite engines compute in int8")
-        axis = node.attributes.get("axis", 1) if scale.size > 1 else 0
+        if not (np.isfinite(scale) & (scale > 0)).all() or scale.size != zero_point.size:
+            raise ConversionError(f"{node.describe()} has scales that are not positive numbers, one a zero point")
+        if scale.size == 1:
+            return Quantisation(scale.astype(np.float32), zero_point.astype(np.int64))
+        if node.inputs[0] not in self._graph.constants:
+            raise ConversionError(f"{node.describe()} has {scale.size} scales; TFLite activations have one")
+        axis = node.attributes.get("axis", 1) % self._graph.constants[node.inputs[0]].ndim
         return Quantisation(scale.astype(np.float32), zero_point.astype(np.int64), axis)
 
     def written(self, value: str) -> Quantisation | None:

@@ -13,6 +13,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from edgepose.conversion.lower_onnx_to_tflite.integer_values import IntegerValues
+from edgepose.conversion.lower_onnx_to_tflite.rescaling import check_rescaling
 from edgepose.conversion.lower_onnx_to_tflite.tflite_writer import Quantisation, TfliteWriter
 from edgepose.conversion.onnx_graph import Node, OnnxGraph, Shape, Value
 from edgepose.runtime.errors import ConversionError
@@ -40,7 +41,6 @@ FLOAT_VERSIONS = {
 # The same for int8. Where it is float on one side, QUANTIZE and DEQUANTIZE are those of int8.
 INTEGER_VERSIONS = {
     Operator.ADD: 2,
-    Operator.AVERAGE_POOL_2D: 2,
     Operator.CONCATENATION: 2,
     Operator.CONV_2D: 3,
     Operator.DEPTHWISE_CONV_2D: 3,
@@ -123,7 +123,7 @@ class Lowering:
         if key not in self._tensors:
             if name not in self.constants and name not in self._integer_values.constants:
                 refuse(node, f"its input '{name}' is computed by nothing")
-            self._tensors[key] = self.weights(name, node, lambda array: broadcastable_nhwc(array, name, node))
+            self._tensors[key] = self._constant(name, node, lambda array: broadcastable_nhwc(array, name, node))
         return self._tensors[key]
 
     def parameter(self, name: str, node: Node) -> np.ndarray:
@@ -137,18 +137,33 @@ class Lowering:
             refuse(node, f"'{name}' is not a constant")
         return self.constants[name]
 
-    def weights(self, name: str, node: Node, arrange: Callable[[np.ndarray], np.ndarray], axis: int = 0) -> int:
-        """A constant that ``node`` reads, in TFLite's layout by ``arrange``; returns the tensor's index.
+    def filters(self, node: Node, arrange: Callable[[np.ndarray], np.ndarray], onnx_axis: int, tflite_axis: int) -> int:
+        """The weights of a convolution, in TFLite's layout by ``arrange``; returns the tensor's index.
 
-        int8 where ``node`` computes in integers, its output channels along ``axis`` of TFLite's layout; else
-        float, stored as asked for.
+        Their output channels lie along ``onnx_axis`` in ONNX's layout and along ``tflite_axis`` in TFLite's. int8
+        where ``node`` computes in integers, else float.
         """
+        name = node.inputs[1]
+        integers = self._integer_values.constants.get(name)
+        if integers is not None and self.computes_in(node) is not None:
+            quantisation = integers.quantisation
+            if quantisation.zero_point.any():
+                refuse(node, f"the zero points of its weights '{name}' are not all 0")
+            if quantisation.scale.size > 1 and quantisation.axis != onnx_axis:
+                refuse(node, f"the scales of its weights '{name}' do not lie along the output channels")
+        return self._constant(name, node, arrange, tflite_axis)
+
+    def _constant(
+        self, name: str, node: Node, arrange: Callable[[np.ndarray], np.ndarray], axis: int | None = None
+    ) -> int:
         if self.computes_in(node) is None:
             return self._floats(name, arrange(self.parameter(name, node)))
         if name not in self._integer_values.constants:
             refuse(node, f"'{name}' is a float constant of an integer operator")
         integers, quantisation = self._integer_values.constants[name]
-        return self.writer.add_constant(name, arrange(integers), quantisation._replace(axis=axis))
+        if quantisation.scale.size > 1 and axis is None:
+            refuse(node, f"its constant '{name}' has {quantisation.scale.size} scales; only filters have more than one")
+        return self.writer.add_constant(name, arrange(integers), quantisation._replace(axis=axis or 0))
 
     def bias(self, node: Node, channels: int, image: int, filters: int) -> int:
         """The bias of a convolution of the tensors ``image`` and ``filters``, zero where it has none.
@@ -223,15 +238,6 @@ class Lowering:
         self._tensors[node.output] = output
         self._makers[node.output] = self._add(code, inputs, output, options, version)
 
-    def emit_alike(self, node: Node, code: int, inputs: Sequence[int], options: object = None) -> None:
-        """Like :meth:`emit`, for operators whose integers mean the same in their first input and their output."""
-        wanted, given = self.computes_in(node), self.writer.quantisation(inputs[0])
-        if wanted is None or given is None or wanted.same_as(given):
-            self.emit(node, code, inputs, options)
-            return
-        between = self.emit_between(node, "alike", self.nhwc(node.output, node), code, inputs, options)
-        self._tensors[node.output] = self.requantised(between, wanted, node.output)
-
     def emit_between(
         self, node: Node, name: str, shape: Shape, code: int, inputs: Sequence[int], options: object
     ) -> int:
@@ -262,7 +268,10 @@ class Lowering:
     def _add(
         self, code: int, inputs: Sequence[int], output: int, options: object, version: int | None = None
     ) -> schema.OperatorT:
-        integers = any(self.writer.quantisation(tensor) is not None for tensor in (*inputs, output))
+        read, written = [self.writer.quantisation(tensor) for tensor in inputs], self.writer.quantisation(output)
+        if written is not None and any(read):
+            check_rescaling(code, read, written, self.writer.name(output))
+        integers = written is not None or any(read)
         versions = INTEGER_VERSIONS if integers else FLOAT_VERSIONS
         return self.writer.add_operator(code, version or versions[code], inputs, [output], options)
 

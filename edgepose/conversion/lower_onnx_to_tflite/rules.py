@@ -11,13 +11,20 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from edgepose.conversion.lower_onnx_to_tflite.lowering import LOGISTIC_QUANTISATION, Lowering, Operator, refuse
+from edgepose.conversion.lower_onnx_to_tflite.lowering import (
+    INTEGER_VERSIONS,
+    LOGISTIC_QUANTISATION,
+    Lowering,
+    Operator,
+    refuse,
+)
 from edgepose.conversion.lower_onnx_to_tflite.padding import (
     Pads,
     explicit_pads,
     is_same_padding,
     transposed_padding,
 )
+from edgepose.conversion.lower_onnx_to_tflite.tflite_writer import Quantisation
 from edgepose.conversion.onnx_graph import Node, Shape
 
 Activation = schema.ActivationFunctionType
@@ -45,8 +52,8 @@ def lower_conv(lowering: Lowering, node: Node) -> None:
     options.dilationHFactor, options.dilationWFactor = dilations = node.attributes.get("dilations", (1, 1))
     image, options.padding = _padded(lowering, node, weights.shape[2:])
     # OHWI for a full convolution; 1HWC with output channel c * multiplier + m for a depthwise one.
-    order, axis = ((1, 2, 3, 0), 3) if depthwise else ((0, 2, 3, 1), 0)
-    filters = lowering.weights(node.inputs[1], node, lambda array: array.transpose(order), axis)
+    order = (1, 2, 3, 0) if depthwise else (0, 2, 3, 1)
+    filters = lowering.filters(node, lambda array: array.transpose(order), 0, order.index(0))
     inputs = [image, filters, lowering.bias(node, weights.shape[0], image, filters)]
     if depthwise:
         options.depthMultiplier = weights.shape[0] // channels
@@ -84,7 +91,7 @@ def lower_conv_transpose(lowering: Lowering, node: Node) -> None:
     options.padding = padding
     inputs = [
         lowering.integers(f"{node.output}_shape", shape),
-        lowering.weights(node.inputs[1], node, arrange),
+        lowering.filters(node, arrange, 0 if channel_wise else 1, 0),
         lowering.tensor(node.inputs[0], node),
     ]
     bias = lowering.parameter(node.inputs[2], node) if len(node.inputs) > 2 and node.inputs[2] else np.zeros(1)
@@ -96,17 +103,23 @@ def lower_conv_transpose(lowering: Lowering, node: Node) -> None:
 
 
 def lower_average_pool(lowering: Lowering, node: Node) -> None:
-    """AveragePool: AVERAGE_POOL_2D, which leaves padding out of its averages."""
+    """AveragePool: AVERAGE_POOL_2D, which leaves padding out of its averages; DEPTHWISE_CONV_2D in int8."""
     kernel = node.attributes["kernel_shape"]
     if len(kernel) != 2 or set(node.attributes.get("dilations", (1,))) != {1}:
         refuse(node, "only undilated 2-D pooling is supported")
+    # Zeros that count are padding of their own; others must fit one of TFLite's schemes.
+    counted = bool(node.attributes.get("count_include_pad", 0))
+    image, padding = _padded(lowering, node, kernel, with_zeros=counted, with_same=not counted)
+    if lowering.computes_in(node) is not None:
+        if padding == Padding.SAME:
+            refuse(node, "it leaves padding out of its averages, which int8 engines cannot")
+        _average_by_convolution(lowering, node, image)
+        return
     options = schema.Pool2DOptionsT()
     options.strideH, options.strideW = node.attributes.get("strides", (1, 1))
     options.filterHeight, options.filterWidth = kernel
-    # Zeros that count are padding of their own; others must fit one of TFLite's schemes.
-    counted = bool(node.attributes.get("count_include_pad", 0))
-    image, options.padding = _padded(lowering, node, kernel, with_zeros=counted, with_same=not counted)
-    lowering.emit_alike(node, Operator.AVERAGE_POOL_2D, [image], options)
+    options.padding = padding
+    lowering.emit(node, Operator.AVERAGE_POOL_2D, [image], options)
 
 
 def lower_global_mean(lowering: Lowering, node: Node) -> None:
@@ -163,6 +176,8 @@ def lower_clip(lowering: Lowering, node: Node) -> None:
         refuse(node, f"it clips to [{low:g}, {high:g}]; [0, 6], [0, inf] and [-1, 1] are supported")
     activation, operator = _ACTIVATIONS[low, high]
     if not lowering.fuse_activation(node, activation):
+        if lowering.computes_in(node) is not None and operator not in INTEGER_VERSIONS:
+            refuse(node, f"alone, it cannot clip int8 to [{low:g}, {high:g}]")
         lowering.emit(node, operator, [lowering.tensor(node.inputs[0], node)])
 
 
@@ -190,6 +205,24 @@ RULES: dict[str, Callable[[Lowering, Node], None]] = {
     "Relu": lower_clip,
     "Sigmoid": lower_sigmoid,
 }
+
+
+def _average_by_convolution(lowering: Lowering, node: Node, image: int) -> None:
+    """The int8 AveragePool of an already padded ``image``.
+
+    As a convolution it may change steps, and XNNPACK, which has no int8 pooling, takes it.
+    """
+    height, width = node.attributes["kernel_shape"]
+    channels = lowering.nhwc(node.output, node)[3]
+    share = Quantisation(np.array([1 / (height * width)], np.float32), np.zeros(1, np.int64))
+    ones = np.ones((1, height, width, channels), np.int8)
+    filters = lowering.writer.add_constant(f"{node.output}_filters", ones, share)
+    options = schema.DepthwiseConv2DOptionsT()
+    options.strideH, options.strideW = node.attributes.get("strides", (1, 1))
+    options.padding = Padding.VALID
+    options.depthMultiplier = 1
+    inputs = [image, filters, lowering.bias(node, channels, image, filters)]
+    lowering.emit(node, Operator.DEPTHWISE_CONV_2D, inputs, options)
 
 
 def _padded(

@@ -92,6 +92,10 @@ class TfliteWriter:
         """What the integers of a tensor stand for; None for a float tensor."""
         return self._quantisations.get(tensor)
 
+    def name(self, tensor: int) -> str:
+        """Name of a tensor."""
+        return self._tensors[tensor].name
+
     def rename(self, tensor: int, name: str) -> None:
         """Give a tensor another name."""
         self._tensors[tensor].name = name

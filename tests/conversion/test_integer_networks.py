@@ -1,0 +1,78 @@
+"""Every operator of every variant in int8: within one step of its float self, and XNNPACK's."""
+
+import functools
+
+import numpy as np
+import pytest
+from network_graphs import SIDE, official_graph, photographs, small_graph
+from older_runtime import run_in_tflite_runtime
+from one_step_oracle import (
+    assert_within_one_step,
+    beyond_one_step,
+    deviations,
+    with_every_tensor_as_output,
+)
+from quantised_graphs import quantised_network, with_steps
+from small_graphs import noise, operator_versions, parsed, runs_whole_in_xnnpack
+
+from edgepose.conversion.lower_onnx_to_tflite import lower_onnx_to_tflite
+from edgepose.conversion.onnx_graph import OnnxGraph
+from edgepose.network.variants import VARIANTS
+
+LITE_VERSIONS = {"ADD": 2, "CONCATENATION": 2, "CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "QUANTIZE": 1}
+FULL_VERSIONS = LITE_VERSIONS | {"LOGISTIC": 2, "MEAN": 2, "MUL": 2}
+FLOAT32 = 0
+
+
+def small_integers(variant: str) -> bytes:
+    """The Q/DQ graph of a network with random weights."""
+    return with_steps(OnnxGraph.from_bytes(small_graph(variant)[1].onnx)).to_bytes()
+
+
+@functools.cache
+def official_integers(reference, variant: str) -> tuple[bytes, np.ndarray]:
+    """The Q/DQ graph of an official network, and the two photographs that gave its ranges."""
+    network, onnx = official_graph(reference, variant)
+    images = photographs(reference, network.variant, 2)
+    return quantised_network(onnx, images), images
+
+
+def assert_pure_integers(tflite: bytes, variant: str) -> None:
+    """Every operator is int8, of the lowest version that describes it, and XNNPACK's."""
+    assert runs_whole_in_xnnpack(tflite)
+    assert operator_versions(tflite) == (LITE_VERSIONS if VARIANTS[variant].lite else FULL_VERSIONS)
+    assert FLOAT32 not in {tensor.type for tensor in parsed(tflite).subgraphs[0].tensors}
+
+
+@pytest.mark.parametrize("variant", list(VARIANTS))
+def test_every_operator_of_every_variant_is_within_one_step(variant):
+    assert_pure_integers(assert_within_one_step(small_integers(variant), noise(1, 3, SIDE, SIDE)), variant)
+
+
+@pytest.mark.parametrize("variant", ["RT", "RT_LITE", "I_LITE", pytest.param("I", marks=pytest.mark.slow)])
+def test_every_operator_of_the_official_networks_is_within_one_step_on_photographs(variant, reference):
+    onnx, images = official_integers(reference, variant)
+    assert_pure_integers(assert_within_one_step(onnx, images), variant)
+
+
+def assert_runs_in_tflite_runtime(onnx: bytes, images: np.ndarray, python: str, folder) -> None:
+    """tflite-runtime 2.7 opens the file as it is, and its kernels are within one step as well."""
+    tflite = lower_onnx_to_tflite(onnx).data
+    heatmaps = run_in_tflite_runtime(python, tflite, images[:1], folder)["heatmaps"]
+    observed = run_in_tflite_runtime(python, with_every_tensor_as_output(tflite), images[:1], folder)
+    np.testing.assert_array_equal(observed["heatmaps"], heatmaps)
+    assert not beyond_one_step(deviations(onnx, images[0], observed), "builtin")
+
+
+@pytest.mark.parametrize("variant", ["RT", "RT_LITE"])
+def test_an_older_runtime_computes_within_one_step(variant, python_with_tflite_runtime, tmp_path):
+    images = noise(1, 3, SIDE, SIDE)
+    assert_runs_in_tflite_runtime(small_integers(variant), images, python_with_tflite_runtime, tmp_path)
+
+
+@pytest.mark.parametrize("variant", ["RT", "RT_LITE"])
+def test_an_older_runtime_computes_the_official_networks_within_one_step(
+    variant, reference, python_with_tflite_runtime, tmp_path
+):
+    onnx, images = official_integers(reference, variant)
+    assert_runs_in_tflite_runtime(onnx, images, python_with_tflite_runtime, tmp_path)
