@@ -18,7 +18,9 @@ STAGE_TITLES = {
     "weights": "find the weights",
     "export": "export to ONNX, compare with torch",
     "simplify": "simplify the ONNX, compare with the source",
+    "calibrate": "choose the ranges of int8",
     "lower": "lower to the engine, compare with ONNX Runtime",
+    "measure": "measure the drift on crops held out",
     "bundle": "write the bundle, check its joints",
 }
 
@@ -41,8 +43,12 @@ class ConsoleProgress:
 
     def begin(self, stage: str) -> None:
         """Name the stage beside the spinner."""
-        number = list(STAGE_TITLES).index(stage) + 1
-        self._status.update(f"{number}/{len(STAGE_TITLES)} {STAGE_TITLES[stage]}")
+        self._stage = STAGE_TITLES[stage]
+        self._status.update(self._stage)
+
+    def detail(self, message: str) -> None:
+        """Add what it is doing."""
+        self._status.update(f"{self._stage}: {message}")
 
     def end(self, report: StageReport) -> None:
         """The table at the end tells of it."""
@@ -62,15 +68,28 @@ def convert(
         help="A .h5, .pt, .safetensors or official PyTorch file; 'official' is the default.",
     ),
     onnx: Path | None = typer.Option(None, "--onnx", help="Start from an ONNX file of the same family instead."),
-    calibration: str | None = typer.Option(None, "--calibration", help="Calibration set, for int8."),
+    calibration: str | None = typer.Option(
+        None, "--calibration", help="Calibration set for int8, made by 'edgepose calibrate'; 'demo' is the default."
+    ),
+    max_drift: float | None = typer.Option(
+        None,
+        "--max-drift",
+        help="Points of PCKh@50 and @10 that may be lost on the held-out part of a labelled calibration set. int8 "
+        "leaves layers in float to keep to it; auto takes the fastest precision that does.",
+    ),
+    min_agreement: float | None = typer.Option(
+        None, "--min-agreement", help="Likewise: percent of joints within 0.1 head of the float model's; no labels."
+    ),
     engine: str | None = typer.Option(None, "--engine", help="tflite or onnx, where the target runs both."),
     output: Path | None = typer.Option(None, "--output", "-o", help="The bundle to write."),
     as_json: bool = typer.Option(False, "--json", help="Print the result as JSON."),
 ) -> None:
     """Convert a trained checkpoint to one file for a device."""
     from edgepose.conversion.pipeline import ConversionRequest, convert
+    from edgepose.evaluation.gate import Limits
 
-    request = ConversionRequest(variant, target, precision, checkpoint, onnx, calibration, engine, output)
+    limits = Limits(max_drift, min_agreement)
+    request = ConversionRequest(variant, target, precision, checkpoint, onnx, calibration, engine, output, limits)
     with ConsoleProgress() as progress:
         result = convert(request, progress)
     if as_json:
@@ -95,10 +114,42 @@ def _print_result(result: Any) -> None:
         f"{engine['macs'] / 1e9:.2f} G multiply-adds",
         soft_wrap=True,
     )
+    for line in _measured(manifest):
+        out.print(line, soft_wrap=True)
+    for precision, reason in result.rejected.items():
+        out.print(f"Not {precision}: {reason}", soft_wrap=True)
     out.print(f"[bold green]{result.path}[/], {result.bytes / 1e6:.2f} MB", soft_wrap=True)
     out.print()
     out.print(f"Try it here:        edgepose run {result.path} PHOTO.jpg --overlay pose.png", soft_wrap=True)
     out.print(f"On the device:      python3 {result.path.name} run PHOTO.jpg --overlay pose.png", soft_wrap=True)
+
+
+def _measured(manifest: dict[str, Any]) -> list[str]:
+    """What the crops held out of the calibration set showed, in sentences."""
+    measured = manifest["measured"]
+    if "held_out" not in measured:
+        return []
+    drift, crops = measured["held_out"]["drift"], measured["held_out"]["crops"]
+    lines = []
+    if "integer_macs" in measured:
+        left = len(measured["float_layers"])
+        mixed = f", {left} operators in float" if left else ", every operator"
+        lines.append(f"{measured['integer_macs']:.1%} of the multiply-adds in int8{mixed}")
+    within, beyond = (drift[f"within_{heads}_head"] for heads in ("0.1", "0.5"))
+    low, high = within["interval95"]
+    lines.append(
+        f"On {crops} crops held out of {manifest['provenance']['calibration_set']['name']!r}: {within['total']:.1f} % "
+        f"({low:.1f} to {high:.1f}) of the joints within 0.1 head of the float model's, {beyond['total']:.1f} % "
+        "within 0.5 head"
+    )
+    if drift["pckh50_points"] is not None:
+        change = [drift[f"pckh{percent}_points"] for percent in (50, 10)]
+        words = [
+            f"PCKh@{percent} {each['total']:+.1f} ({each['interval95'][0]:+.1f} to {each['interval95'][1]:+.1f})"
+            for percent, each in zip((50, 10), change, strict=True)
+        ]
+        lines.append(f"Drift there, in points: {', '.join(words)}")
+    return lines
 
 
 def _sides(tensor: dict[str, Any]) -> tuple[int, int]:

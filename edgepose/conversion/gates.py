@@ -90,6 +90,28 @@ def gate_onnx_to_tflite(
     return _gate("onnx_to_tflite_float16", expected, actual, FLOAT16_TOLERANCE, upsampling)
 
 
+def gate_integer_tflite(tflite: bytes, whole: bool) -> None:
+    """LiteRT must open an INT8 engine, and where it is to be ``whole``, every tensor in it must be an integer one.
+
+    How well it computes is measured on crops held out of the calibration set (:mod:`edgepose.conversion.hold_out`).
+    Raises :class:`GateError` naming the first float tensor, :class:`ConversionError` where LiteRT refuses the engine.
+    """
+    from ai_edge_litert.interpreter import Interpreter
+
+    try:
+        interpreter = Interpreter(model_content=tflite, num_threads=1)
+        interpreter.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        raise ConversionError(f"LiteRT cannot open the engine: {error}") from error
+    floats = [each["name"] for each in interpreter.get_tensor_details() if each["dtype"] == np.float32]
+    if whole and floats:
+        raise GateError(
+            f"the engine is to compute in integers alone, but '{floats[0]}' and {len(floats) - 1} other tensors are "
+            "float",
+            "please report this with the checkpoint",
+        )
+
+
 def run_torch(network: EfficientPose, images: np.ndarray, keep_head: bool = False) -> np.ndarray:
     """Heatmaps [n, 16, h, w] of the network in evaluation mode, on one thread."""
     import torch

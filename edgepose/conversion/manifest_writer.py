@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from edgepose.network.variants import HEATMAP_STRIDE, Variant
@@ -30,8 +31,13 @@ def manifest_document(
     macs: int,
     provenance: dict[str, Any],
     measured: dict[str, Any],
+    input_steps: Sequence[float] | None = None,
+    output_steps: Sequence[float] | None = None,
 ) -> dict[str, Any]:
-    """A manifest document without its ``members`` table. ``upsampling`` is what the decoder has left to do."""
+    """A manifest document without its ``members`` table. ``upsampling`` is what the decoder has left to do.
+
+    ``input_steps`` and ``output_steps``: scale and zero point where the engine's input or output is int8.
+    """
     side = variant.resolution
     cells = side // HEATMAP_STRIDE if upsampling > 1 else side
     layout = LAYOUTS[engine_format]
@@ -45,8 +51,8 @@ def manifest_document(
         "engine": {
             "format": engine_format,
             "member": ENGINE_MEMBERS[engine_format],
-            "input": _float_tensor(INPUT_NAME, 3, side, layout),
-            "output": _float_tensor(OUTPUT_NAME, len(JOINTS), cells, layout),
+            "input": _tensor(INPUT_NAME, 3, side, layout, input_steps),
+            "output": _tensor(OUTPUT_NAME, len(JOINTS), cells, layout, output_steps),
             "macs": macs,
         },
         "preprocessing": {
@@ -66,13 +72,15 @@ def manifest_document(
     }
 
 
-def _float_tensor(name: str, channels: int, side: int, layout: str) -> dict[str, Any]:
+def _tensor(name: str, channels: int, side: int, layout: str, steps: Sequence[float] | None) -> dict[str, Any]:
     shape = [1, side, side, channels] if layout == "NHWC" else [1, channels, side, side]
+    scale, zero_point = (None, None) if steps is None else (float(steps[0]), int(steps[1]))
+    dtype = "float32" if steps is None else "int8"
     return {
         "name": name,
         "shape": shape,
         "layout": layout,
-        "dtype": "float32",
-        "scale": None,
-        "zero_point": None,
+        "dtype": dtype,
+        "scale": scale,
+        "zero_point": zero_point,
     }

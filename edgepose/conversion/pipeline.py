@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,48 +17,44 @@ from edgepose.checkpoints import checkpoint_digest, resolve_checkpoint
 from edgepose.conversion.bundle_writer import bundle_bytes
 from edgepose.conversion.cache import StageCache, StageResult, cache_folder, stage_key, tool_versions
 from edgepose.conversion.manifest_writer import manifest_document
+from edgepose.conversion.plan import ConversionPlan, ConversionRequest, plan_conversion
 from edgepose.conversion.probe_writer import gate_images, probe_members
 from edgepose.conversion.progress import Progress, StageReport
-from edgepose.network.variants import Variant, get_variant
 from edgepose.runtime.atomic import atomic_path
 from edgepose.runtime.bundle import Bundle
-from edgepose.runtime.errors import BundleError, ConversionError, GateError, UsageError
+from edgepose.runtime.errors import ConversionError, GateError
 from edgepose.runtime.probe import check_probe
-from edgepose.targets import Target, get_target
 
 if TYPE_CHECKING:
+    from edgepose.conversion.hold_out import Samples
+    from edgepose.conversion.quantisation import Calibration
     from edgepose.network import EfficientPose
 
 # What draws, prepares and judges the images of every gate.
 GATE_TOOLS = ("numpy", "onnx", "onnxruntime", "opencv-python-headless")
 EXPORT_TOOLS = (*GATE_TOOLS, "torch", "h5py", "safetensors", "onnxsim")
 SIMPLIFY_TOOLS = EXPORT_TOOLS
+CALIBRATE_TOOLS = (*GATE_TOOLS, "torch")
 LOWER_TOOLS = (*GATE_TOOLS, "ai-edge-litert", "flatbuffers")
-
-
-@dataclass(frozen=True)
-class ConversionRequest:
-    """What to convert, for which device. ``checkpoint`` is a path, ``official`` or None (official)."""
-
-    variant: str
-    target: str
-    precision: str = "auto"
-    checkpoint: str | None = None
-    onnx: Path | None = None
-    calibration: str | None = None
-    engine: str | None = None
-    output: Path | None = None
+# Where no calibration set is named.
+DEMO_CALIBRATION = "demo"
+# Shares of the multiply-adds that may go to float where int8 alone drifts too far, tried in this order.
+FLOAT_SHARES = (0.025, 0.05, 0.075, 0.1)
 
 
 @dataclass(frozen=True)
 class ConversionResult:
-    """The written bundle: its path, size in bytes, manifest document, and the stages that led to it."""
+    """The written bundle: its path, size in bytes, manifest document, and the stages that led to it.
+
+    ``rejected``: the precisions that were passed over for it, and why.
+    """
 
     path: Path
     bytes: int
     manifest: dict[str, Any]
     stages: tuple[StageReport, ...]
     warnings: tuple[str, ...]
+    rejected: dict[str, str]
 
     def to_dict(self) -> dict[str, Any]:
         """The result as ``--json`` prints it."""
@@ -69,53 +65,8 @@ class ConversionResult:
             "manifest": summary,
             "stages": [vars(stage) for stage in self.stages],
             "warnings": list(self.warnings),
+            "rejected": self.rejected,
         }
-
-
-@dataclass(frozen=True)
-class ConversionPlan:
-    """A request whose every word has been checked, before any work starts."""
-
-    variant: Variant
-    target: Target
-    precision: str
-    engine: str
-    output: Path
-
-    @property
-    def name(self) -> str:
-        """The bundle's name: variant, target, precision, and the engine where it is not the target's first."""
-        parts = [self.variant.name.lower().replace("_", "-"), self.target.name, self.precision]
-        return "-".join(parts if self.engine == self.target.engines[0] else [*parts, self.engine])
-
-
-def plan_conversion(request: ConversionRequest) -> ConversionPlan:
-    """Check ``request``. Raises :class:`UsageError` for anything that cannot be, with what can."""
-    variant = get_variant(request.variant)
-    target = get_target(request.target)
-    precision = target.resolve_precision(request.precision)
-    engine = target.resolve_engine(request.engine)
-    if not target.ready:
-        ready = _ready_targets()
-        raise UsageError(
-            f"this version does not convert for {target.name} yet: its {engine} engine is still to come",
-            f"it converts for {', '.join(ready)}",
-        )
-    if precision == "int8":
-        raise UsageError(
-            "this version does not quantise to int8 yet",
-            "choose --precision fp32 or fp16; nothing was downgraded",
-        )
-    if request.calibration is not None:
-        raise UsageError(f"--calibration serves int8 alone, and this conversion is {precision}", "leave it out")
-    if request.onnx is not None and request.checkpoint is not None:
-        raise UsageError("--onnx and --checkpoint name two sources for one network", "give one of them")
-    if engine == "onnx" and precision != "fp32":
-        raise UsageError(f"the onnx engine is written in fp32 alone, not {precision}", "use --engine tflite")
-    plan = ConversionPlan(variant, target, precision, engine, Path())
-    output = request.output if request.output is not None else Path(f"{plan.name}.edgepose")
-    _check_output(output)
-    return ConversionPlan(variant, target, precision, engine, output)
 
 
 def convert(request: ConversionRequest, progress: Progress) -> ConversionResult:
@@ -138,6 +89,7 @@ class _Conversion:
         self.cache = StageCache(cache_folder())
         self.reports: list[StageReport] = []
         self.warnings: list[str] = []
+        self.measured: dict[str, Any] = {}
         self.torch_heatmaps: np.ndarray | None = None  # of the export's gate, where the export was not cached
 
     def run(self) -> ConversionResult:
@@ -156,19 +108,77 @@ class _Conversion:
             lambda: self._simplify(exported),
         )
         self._warn_of(simplified)
-        engine = self._stage(
-            "lower",
-            {
-                "onnx": _sha256(simplified.payload),
-                "engine": self.plan.engine,
-                "precision": self.plan.precision,
-                "upsampling": exported.record["upsampling"],
-                "variant": self.plan.variant.name,
-            },
-            LOWER_TOOLS,
-            lambda: self._lower(simplified, exported.record["upsampling"]),
+        self.macs: int = simplified.record["macs"]
+        self.upsampling: int = exported.record["upsampling"]
+        rejected = dict(self.plan.passed_over)
+        for precision in self.plan.precisions:
+            engine, reason = self._engine(precision, simplified)
+            if reason is None:
+                return self._write(precision, source, exported, simplified, engine, rejected)
+            rejected[precision] = reason
+        told = "; ".join(f"{precision}: {reason}" for precision, reason in rejected.items())
+        raise GateError(f"no precision of {self.plan.target.name} passes: {told}", self._how_to_pass())
+
+    def _engine(self, precision: str, simplified: StageResult) -> tuple[StageResult, str | None]:
+        """The engine at ``precision``, and why it may not be used; None where it may."""
+        if precision == "fp32":
+            return self._lowered(simplified, simplified, {"precision": precision}), None
+        if precision == "fp16":
+            engine = self._lowered(simplified, simplified, {"precision": precision})
+            return engine, self._measure(precision, simplified, engine)
+        calibrated = self._stage(
+            "calibrate",
+            {"onnx": _sha256(simplified.payload), "samples": self.samples.source.digest},
+            CALIBRATE_TOOLS,
+            lambda: self._calibrate(simplified),
         )
-        return self._write(source, exported, simplified, engine)
+        # Only a bound that the user gave is worth giving up integers for.
+        for share in (0.0, *FLOAT_SHARES) if self.request.limits.any else (0.0,):
+            inputs = {"precision": precision, "float_share": share, "calibrated": _digest(calibrated)}
+            engine = self._lowered(simplified, calibrated, inputs)
+            reason = self._measure(precision, simplified, engine)
+            if reason is None:
+                break
+        return engine, reason
+
+    def _lowered(self, simplified: StageResult, prepared: StageResult, inputs: dict[str, Any]) -> StageResult:
+        """The engine made of ``prepared``: ``simplified`` itself, or what the calibration made of it."""
+        key = {
+            "onnx": _sha256(simplified.payload),
+            "engine": self.plan.engine,
+            "upsampling": self.upsampling,
+            "variant": self.plan.variant.name,
+            **inputs,
+        }
+        return self._stage("lower", key, LOWER_TOOLS, lambda: self._lower(simplified, prepared, inputs))
+
+    def _measure(self, precision: str, simplified: StageResult, engine: StageResult) -> str | None:
+        """Measure the drift of ``engine`` on the crops held out; why it does not pass, or None where it does."""
+        from edgepose.conversion.hold_out import gate_hold_out, measure_hold_out
+        from edgepose.conversion.probe_writer import bundle_in_memory, reference_bundle
+
+        self.progress.begin("measure")
+        started = time.perf_counter()
+        candidate = bundle_in_memory(self._document(precision, engine, {}, {}), engine.payload)
+        reference = reference_bundle(self.plan.variant, simplified.payload, self.upsampling)
+        drift = measure_hold_out(candidate, reference, self.samples)
+        gate = gate_hold_out(drift, precision, self.request.limits)
+        self.measured = {"drift": drift.to_dict(), "gate": gate.to_dict(), "crops": len(self.samples.held_out)}
+        note = f"{precision}: {drift.within01.total:.1f} % of the joints within 0.1 head of the float model's"
+        self._finish("measure", note, started, cached=False)
+        if gate.held:
+            return None
+        left = engine.record.get("float_layers")
+        mixed = f", even with {1 - engine.record['integer_macs']:.0%} of the multiply-adds in float" if left else ""
+        return f"{gate}{mixed} ({len(self.samples.held_out)} crops held out of {self.samples.source.name!r})"
+
+    def _how_to_pass(self) -> str:
+        if self.request.limits.any:
+            return "allow more, use a larger or better fitting --calibration set, or a Lite variant"
+        return (
+            "give --calibration a set of photographs like those the device will see ('edgepose calibrate'), "
+            "let layers go to float with --min-agreement, or use fp16"
+        )
 
     @cached_property
     def checkpoint_path(self) -> Path:
@@ -185,6 +195,24 @@ class _Conversion:
     @cached_property
     def images(self) -> np.ndarray:
         return gate_images(self.plan.variant)
+
+    @cached_property
+    def samples(self) -> Samples:
+        from edgepose.conversion.hold_out import read_samples
+
+        name = self.request.calibration
+        samples = read_samples(DEMO_CALIBRATION if name is None else name)
+        self.request.limits.require_possible(samples.dataset)
+        warnings = list(samples.warnings)
+        if name is None and "int8" in self.plan.precisions:
+            warnings.append(
+                "int8 ranges come from the rendered figures that ship with edgepose: for photographs, name a set of "
+                "photographs with --calibration ('edgepose calibrate' makes one)"
+            )
+        for message in warnings:
+            self.warnings.append(message)
+            self.progress.warn(message)
+        return samples
 
     def _find_source(self) -> dict[str, str]:
         """What the network comes from: the kind and digest of a checkpoint or ONNX file."""
@@ -264,28 +292,82 @@ class _Conversion:
         }
         return StageResult(optimised.onnx, record)
 
-    def _lower(self, simplified: StageResult, upsampling: int) -> StageResult:
-        from edgepose.conversion.gates import gate_onnx_to_tflite
+    def _calibrate(self, simplified: StageResult) -> StageResult:
+        from edgepose.conversion.hold_out import network_inputs
+        from edgepose.conversion.quantisation import calibrate
+
+        images = network_inputs(self.plan.variant, self.samples.calibration)
+        calibration = calibrate(simplified.payload, images, step=self.progress.detail)
+        record = {
+            "ranges": calibration.ranges,
+            "noise": calibration.noise,
+            "made": calibration.record,
+            "note": f"{len(images)} crops of {self.samples.source.name}, "
+            f"{len(calibration.record['grouped_blocks'])} blocks in two channel groups",
+        }
+        return StageResult(calibration.graph.to_bytes(), record)
+
+    def _lower(self, simplified: StageResult, prepared: StageResult, inputs: dict[str, Any]) -> StageResult:
+        from edgepose.conversion.gates import gate_integer_tflite, gate_onnx_to_tflite
         from edgepose.conversion.lower_onnx_to_tflite import lower_onnx_to_tflite
         from edgepose.conversion.optimise_onnx import optimise_for_xnnpack
+        from edgepose.conversion.quantisation import quantise
+        from edgepose.conversion.quantisation.mixed_precision import float_layers
 
+        precision = inputs["precision"]
         if self.plan.engine == "onnx":
             return StageResult(simplified.payload, {"operators": {}, "note": "ONNX Runtime runs the ONNX itself"})
-        weights = {"fp32": "float32", "fp16": "float16"}[self.plan.precision]
-        model = lower_onnx_to_tflite(optimise_for_xnnpack(simplified.payload).onnx, weights=weights)
-        gate = gate_onnx_to_tflite(
-            simplified.payload, model.data, self.images, precision=self.plan.precision, upsampling=upsampling
-        )
-        record = {
-            "operators": model.operators,
-            "gate": gate.as_dict(),
-            "note": f"{sum(model.operators.values())} operators, "
-            f"differs from ONNX Runtime by at most {gate.max_abs:.1e}",
-        }
+        record: dict[str, Any] = {}
+        if precision == "int8":
+            calibration = _restored(prepared)
+            left = float_layers(calibration, inputs["float_share"]) if inputs["float_share"] else []
+            quantised = quantise(calibration, left)
+            model = lower_onnx_to_tflite(quantised.onnx)
+            gate_integer_tflite(model.data, whole=not left)
+            record |= {
+                "calibration": prepared.record["made"],
+                "float_layers": left,
+                "integer_macs": round(quantised.integer_macs, 4),
+                "quantised_onnx": _sha256(quantised.onnx),
+            }
+            note = f"{quantised.integer_macs:.0%} of the multiply-adds in int8"
+        else:
+            weights = {"fp32": "float32", "fp16": "float16"}[precision]
+            model = lower_onnx_to_tflite(optimise_for_xnnpack(simplified.payload).onnx, weights=weights)
+            gate = gate_onnx_to_tflite(
+                simplified.payload, model.data, self.images, precision=precision, upsampling=self.upsampling
+            )
+            record["gate"] = gate.as_dict()
+            note = f"differs from ONNX Runtime by at most {gate.max_abs:.1e}"
+        record |= {"operators": model.operators, "input": model.input_steps, "output": model.output_steps}
+        record["note"] = f"{sum(model.operators.values())} operators, {note}"
         return StageResult(model.data, record)
 
+    def _document(
+        self, precision: str, engine: StageResult, provenance: dict[str, Any], measured: dict[str, Any]
+    ) -> dict[str, Any]:
+        return manifest_document(
+            name=self.plan.name(precision),
+            variant=self.plan.variant,
+            target=self.plan.target.name,
+            precision=precision,
+            engine_format=self.plan.engine,
+            upsampling=self.upsampling,
+            macs=self.macs,
+            provenance=provenance,
+            measured=measured,
+            input_steps=engine.record.get("input"),
+            output_steps=engine.record.get("output"),
+        )
+
     def _write(
-        self, source: dict[str, str], exported: StageResult, simplified: StageResult, engine: StageResult
+        self,
+        precision: str,
+        source: dict[str, str],
+        exported: StageResult,
+        simplified: StageResult,
+        engine: StageResult,
+        rejected: dict[str, str],
     ) -> ConversionResult:
         self.progress.begin("bundle")
         started = time.perf_counter()
@@ -301,6 +383,11 @@ class _Conversion:
             "engine": {"sha256": _sha256(engine.payload), "operators": engine.record["operators"]},
             "tools": tool_versions(tuple(sorted({*EXPORT_TOOLS, *LOWER_TOOLS}))),
         }
+        record = engine.record
+        if precision != "fp32":
+            provenance["calibration_set"] = self.samples.record
+        if precision == "int8":
+            provenance["quantised_onnx"] = {"sha256": record["quantised_onnx"], **record["calibration"]}
         measured = {
             "gates": {
                 name: stage.record["gate"]
@@ -313,25 +400,20 @@ class _Conversion:
             },
             "engine_bytes": len(engine.payload),
         }
-        document = manifest_document(
-            name=plan.name,
-            variant=plan.variant,
-            target=plan.target.name,
-            precision=plan.precision,
-            engine_format=plan.engine,
-            upsampling=exported.record["upsampling"],
-            macs=simplified.record["macs"],
-            provenance=provenance,
-            measured=measured,
-        )
+        if precision != "fp32":
+            measured["held_out"] = self.measured
+        if precision == "int8":
+            measured |= {name: record[name] for name in ("integer_macs", "float_layers")}
+        document = self._document(precision, engine, provenance, measured)
         members = {document["engine"]["member"]: engine.payload}
-        members |= probe_members(plan.variant, simplified.payload, exported.record["upsampling"])
+        members |= probe_members(plan.variant, simplified.payload, self.upsampling)
         data = bundle_bytes(document, members)
-        with atomic_path(plan.output) as temporary:
+        path = plan.path(precision)
+        with atomic_path(path) as temporary:
             Path(temporary).write_bytes(data)
             self._gate_bundle(temporary)
-        self._finish("bundle", f"{plan.output}, {len(data) / 1e6:.1f} MB", started, cached=False)
-        return ConversionResult(plan.output, len(data), document, tuple(self.reports), tuple(self.warnings))
+        self._finish("bundle", f"{path}, {len(data) / 1e6:.1f} MB", started, cached=False)
+        return ConversionResult(path, len(data), document, tuple(self.reports), tuple(self.warnings), rejected)
 
     def _gate_bundle(self, path: str) -> None:
         """The written file must open in the back end it is meant for and find the float model's joints."""
@@ -369,31 +451,20 @@ class _Conversion:
             self.progress.warn(message)
 
 
-def _ready_targets() -> list[str]:
-    from edgepose.targets import all_targets
+def _restored(stage: StageResult) -> Calibration:
+    """The calibration that a cached stage holds."""
+    from edgepose.conversion.onnx_graph import OnnxGraph
+    from edgepose.conversion.quantisation import Calibration
+    from edgepose.conversion.quantisation.ranges import Range
 
-    return [target.name for target in all_targets().values() if target.ready]
+    ranges = {name: Range(*bounds) for name, bounds in stage.record["ranges"].items()}
+    graph = OnnxGraph.from_bytes(stage.payload, "the calibrated graph")
+    return Calibration(graph, False, ranges, stage.record["noise"], stage.record["made"])
 
 
-def _check_output(path: Path) -> None:
-    """Refuse before the work starts what could not be written after it, and never replace a foreign file."""
-    if path.is_dir():
-        raise UsageError(f"--output {path} is a folder", "name a file, such as model.edgepose")
-    if not path.absolute().parent.is_dir():
-        raise UsageError(f"--output {path}: there is no folder {path.absolute().parent}", "make it first")
-    try:
-        with tempfile.TemporaryFile(dir=path.absolute().parent):
-            pass
-    except OSError as error:
-        raise UsageError(f"cannot write --output {path}: {error.strerror}", "name a folder you can write to") from error
-    if path.exists():
-        try:
-            Bundle.open(path)
-        except BundleError as error:
-            raise UsageError(
-                f"--output {path} exists and is not an edgepose bundle",
-                "name another file, or remove it first",
-            ) from error
+def _digest(stage: StageResult) -> str:
+    """Of all that a stage made, its record included."""
+    return _sha256(stage.payload + json.dumps(stage.record, sort_keys=True).encode())
 
 
 def _sha256(data: bytes) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from edgepose.conversion.manifest_writer import ENGINE_MEMBERS, manifest_document
+from edgepose.conversion.manifest_writer import manifest_document
 from edgepose.figures.demo import demo_set
 from edgepose.figures.render import RenderedFigure
 from edgepose.network.variants import Variant
@@ -29,8 +29,13 @@ REFERENCE_TARGET = "host"
 
 def gate_images(variant: Variant) -> np.ndarray:
     """The demo figures as network input: float32 [8, 3, S, S], normalised for ``variant``."""
-    preprocessor = Preprocessor(reference_manifest(variant, b"", upsampling=8))
+    preprocessor = float_preprocessor(variant)
     return np.concatenate([preprocessor.prepare(figure.image)[0].copy() for figure in _figures()[:GATE_CROPS]])
+
+
+def float_preprocessor(variant: Variant) -> Preprocessor:
+    """What prepares frames for the float ONNX of ``variant``."""
+    return Preprocessor(reference_bundle(variant, b"", upsampling=8).manifest)
 
 
 def probe_members(variant: Variant, onnx: bytes, upsampling: int) -> dict[str, bytes]:
@@ -67,14 +72,21 @@ def _figures() -> list[RenderedFigure]:
 
 def reference_bundle(variant: Variant, onnx: bytes, upsampling: int) -> Bundle:
     """The float model ``onnx`` as a bundle in memory, which ONNX Runtime runs."""
-    manifest = reference_manifest(variant, onnx, upsampling)
+    return bundle_in_memory(_reference_document(variant, upsampling), onnx)
+
+
+def bundle_in_memory(document: dict[str, Any], engine: bytes) -> Bundle:
+    """An ``engine`` and its manifest ``document`` (without ``members``) as a bundle that is never written."""
+    name = document["engine"]["member"]
+    member = {"bytes": len(engine), "sha256": hashlib.sha256(engine).hexdigest()}
+    manifest = Manifest({**document, "members": {name: member}})
     sha256 = hashlib.sha256(to_bytes(manifest.document)).hexdigest()
-    return Bundle("<float reference>", manifest, sha256, {manifest.engine.member: onnx})
+    return Bundle(f"<{manifest.name}>", manifest, sha256, {name: engine})
 
 
-def reference_manifest(variant: Variant, onnx: bytes, upsampling: int) -> Manifest:
-    """The manifest of the float ONNX model as an engine of its own."""
-    document = manifest_document(
+def _reference_document(variant: Variant, upsampling: int) -> dict[str, Any]:
+    """The manifest of the float ONNX model as an engine of its own, without ``members``."""
+    return manifest_document(
         name="float-reference",
         variant=variant,
         target=REFERENCE_TARGET,
@@ -85,8 +97,6 @@ def reference_manifest(variant: Variant, onnx: bytes, upsampling: int) -> Manife
         provenance={},
         measured={},
     )
-    member = {"bytes": len(onnx), "sha256": hashlib.sha256(onnx).hexdigest()}
-    return Manifest({**document, "members": {ENGINE_MEMBERS["onnx"]: member}})
 
 
 def _rounded(values: np.ndarray, digits: int) -> list[Any]:

@@ -22,6 +22,9 @@ class Progress(Protocol):
     def begin(self, stage: str) -> None:
         """``stage`` starts."""
 
+    def detail(self, message: str) -> None:
+        """What the stage that began last is doing."""
+
     def end(self, report: StageReport) -> None:
         """The stage that began last is done."""
 
@@ -37,6 +40,9 @@ class SilentProgress:
     warnings: list[str] = field(default_factory=list)
 
     def begin(self, stage: str) -> None:
+        """Nothing to show."""
+
+    def detail(self, message: str) -> None:
         """Nothing to show."""
 
     def end(self, report: StageReport) -> None:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from edgepose.conversion.lower_onnx_to_tflite.lowering import Lowering
 from edgepose.conversion.lower_onnx_to_tflite.rules import RULES
+from edgepose.conversion.lower_onnx_to_tflite.tflite_writer import Quantisation
 from edgepose.conversion.onnx_graph import OnnxGraph
 from edgepose.runtime.errors import ConversionError
 
@@ -18,12 +19,17 @@ WEIGHTS = ("float32", "float16")
 
 
 class TfliteModel(NamedTuple):
-    """A TFLite file, the NHWC shapes of its input and output, and how many operators of each kind."""
+    """A TFLite file, the NHWC shapes of its input and output, and how many operators of each kind.
+
+    ``input_steps`` and ``output_steps``: scale and zero point of an int8 input or output; None for float32.
+    """
 
     data: bytes
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
     operators: dict[str, int]
+    input_steps: tuple[float, int] | None
+    output_steps: tuple[float, int] | None
 
 
 def lower_onnx_to_tflite(onnx: bytes, weights: str = "float32") -> TfliteModel:
@@ -53,7 +59,18 @@ def lower_onnx_to_tflite(onnx: bytes, weights: str = "float32") -> TfliteModel:
     for node in graph.nodes:
         RULES[node.operator](lowering, node)
     result = lowering.result(graph.outputs[0], graph.nodes[-1])
-    data = lowering.writer.to_bytes([source], [result])
+    writer = lowering.writer
     return TfliteModel(
-        data, lowering.writer.shape(source), lowering.writer.shape(result), lowering.writer.operator_counts()
+        writer.to_bytes([source], [result]),
+        writer.shape(source),
+        writer.shape(result),
+        writer.operator_counts(),
+        _steps(writer.quantisation(source)),
+        _steps(writer.quantisation(result)),
     )
+
+
+def _steps(quantisation: Quantisation | None) -> tuple[float, int] | None:
+    if quantisation is None:
+        return None
+    return float(quantisation.scale[0]), int(quantisation.zero_point[0])

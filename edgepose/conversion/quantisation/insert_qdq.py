@@ -23,7 +23,9 @@ from edgepose.conversion.quantisation.structure import CLAMPS, INTEGER_OPERATORS
 # Engines hold biases as int32 in steps of input scale times weight scale. A channel with hardly any weights would need
 # a bias beyond that: its weights get the larger scale that keeps the bias below this.
 MAX_BIAS_STEPS = 2.0**27
-LEAST_SCALE = 1e-9
+# A value that is always zero has no range; one that is next to nothing keeps the steps of its neighbours in reach.
+LEAST_SPAN = 1e-3
+LEAST_WEIGHT_SCALE = 1e-9
 # TFLite fixes what the integers of a sigmoid mean, and nothing is lost with it.
 SIGMOID = (np.float32(1 / 256), np.int8(-128))
 
@@ -39,6 +41,8 @@ def insert_qdq(
     integers. ``symmetric``, for TensorRT: zero points are 0, and only what convolutions over maps read is quantised.
     """
     _give_own_weights(graph)
+    # What a clip reads has the clip's range: saturating to it is clipping, and the quantiser drops the clip.
+    ranges = ranges | {node.inputs[0]: ranges[node.output] for node in graph.nodes if node.operator in CLAMPS}
     parameters = {name: scale_and_zero_point(range_, symmetric) for name, range_ in ranges.items()}
     if not symmetric:
         parameters |= {node.output: SIGMOID for node in graph.nodes if node.operator == "Sigmoid"}
@@ -84,8 +88,8 @@ def scale_and_zero_point(range_: Range, symmetric: bool) -> Parameters:
     """What int8 means over ``range_``: ``real = (integer - zero_point) * scale``."""
     low, high = min(range_.low, 0.0), max(range_.high, 0.0)
     if symmetric:
-        return np.float32(max(-low, high, LEAST_SCALE) / 127), np.int8(0)
-    scale = max(high - low, LEAST_SCALE) / 255
+        return np.float32(max(-low, high, LEAST_SPAN) / 127), np.int8(0)
+    scale = max(high - low, LEAST_SPAN) / 255
     return np.float32(scale), np.int8(np.clip(round(-128 - low / scale), -128, 127))
 
 
@@ -115,7 +119,7 @@ def _weight_scales(graph: OnnxGraph, conv: Node, input_scale: np.float32) -> np.
     if len(conv.inputs) > 2 and conv.inputs[2]:
         bias = np.abs(graph.constants[conv.inputs[2]].astype(np.float64))
         scales = np.maximum(scales, bias / (float(input_scale) * MAX_BIAS_STEPS))
-    return np.maximum(scales, LEAST_SCALE).astype(np.float32)
+    return np.maximum(scales, LEAST_WEIGHT_SCALE).astype(np.float32)
 
 
 def _give_own_weights(graph: OnnxGraph) -> None:

@@ -1,4 +1,4 @@
-"""Mixed precision: which layers to leave in float so that most of the rounding noise goes, for the fewest multiply-adds.
+"""Mixed precision: which layers to leave in float, so that most of the noise goes for the fewest multiply-adds.
 
 A layer is a convolution over a map with what follows it up to the next. Noise leaves with a value once nothing reads
 it as integers any more, so that a run of neighbouring layers is worth more than its members: the first layers of the
@@ -11,8 +11,6 @@ from edgepose.conversion.complexity import node_macs
 from edgepose.conversion.onnx_graph import OnnxGraph
 from edgepose.conversion.quantisation.quantise import Calibration
 
-# Shares of all multiply-adds that may go to float, tried in this order.
-FLOAT_SHARES = (0.025, 0.05, 0.075, 0.1)
 LONGEST_RUN = 3
 
 
