@@ -32,12 +32,16 @@ class CalibrationCrop(NamedTuple):
     """One person to look at.
 
     ``image``: uint8 [S, S, 3], BGR, the whole of which is the region. ``head``: length of the head in pixels of the
-    crop, as PCKh divides by; ``None`` where it is not known.
+    crop, as PCKh divides by; ``None`` where it is not known. ``keypoints``: float32 [16, 2], pixels of the crop, where
+    (0, 0) is the corner of the first pixel, NaN where not annotated; they may lie outside. ``evaluate``: bool [16],
+    whether PCKh counts the joint. Both are ``None`` where the source has no labels.
     """
 
     id: str
     image: np.ndarray
     head: float | None
+    keypoints: np.ndarray | None = None
+    evaluate: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -63,11 +67,17 @@ class CalibrationSet:
         """The side of each crop, in pixels."""
         return tuple(entry.side for entry in self._entries)
 
+    @property
+    def labelled(self) -> bool:
+        """Whether PCKh can be measured on every crop: a joint to evaluate and a head, which come together."""
+        return all(entry.evaluate is not None and any(entry.evaluate) for entry in self._entries)
+
     def crops(self) -> Iterator[CalibrationCrop]:
         """Every crop, in the order of the set. Raises :class:`DatasetError` where one has been damaged since."""
         with self._members.opened() as read:
             for entry in self._entries:
-                yield CalibrationCrop(entry.id, _decoded(_verified(read, entry), entry), entry.head)
+                image = _decoded(_verified(read, entry), entry)
+                yield CalibrationCrop(entry.id, image, entry.head, *_labels(entry))
 
 
 def open_calibration_set(name_or_path: str | Path) -> CalibrationSet:
@@ -114,14 +124,18 @@ def encoded(crop: CalibrationCrop, index: int) -> tuple[CropEntry, bytes]:
     data = cv2.imencode(".png", crop.image)[1].tobytes()
     digest = hashlib.sha256(data).hexdigest()
     head = None if crop.head is None else round(float(crop.head), 3)
-    return CropEntry(crop.id, f"crops/{index:04d}.png", digest, crop.image.shape[0], head), data
+    keypoints = None if crop.keypoints is None else [[_coordinate(one) for one in point] for point in crop.keypoints]
+    evaluate = None if crop.evaluate is None else crop.evaluate.tolist()
+    file = f"crops/{index:04d}.png"
+    return CropEntry(crop.id, file, digest, crop.image.shape[0], head, keypoints, evaluate), data
 
 
 def _demo() -> CalibrationSet:
     recipe = demo_recipe()
     entries, files = [], {}
     for index, figure in enumerate(demo_set()):
-        crop = CalibrationCrop(f"figure {recipe.first_seed + index}", figure.image, figure.head_length)
+        name, every = f"figure {recipe.first_seed + index}", np.ones(len(figure.keypoints), bool)
+        crop = CalibrationCrop(name, figure.image, figure.head_length, figure.keypoints, every)
         entry, data = encoded(crop, index)
         entries.append(entry)
         files[entry.file] = data
@@ -130,6 +144,16 @@ def _demo() -> CalibrationSet:
     description = Description(recipe.name, recipe.licence, settings, tuple(entries))
     files[DESCRIPTION] = description.to_bytes()
     return load(MemoryMembers(files), DEMO)
+
+
+def _coordinate(value: float) -> float | None:
+    return None if np.isnan(value) else round(float(value), 3)
+
+
+def _labels(entry: CropEntry) -> tuple[np.ndarray | None, np.ndarray | None]:
+    if entry.keypoints is None:
+        return None, None
+    return np.array(entry.keypoints, np.float32), np.array(entry.evaluate, bool)  # null becomes NaN
 
 
 def _verified(read: Read, entry: CropEntry) -> bytes:

@@ -3,10 +3,13 @@
 ::
 
     {"schema": 1, "name": "mpii", "licence": "...", "recipe": {...}, "digest": "<sha256>",
-     "crops": [{"id": "015601864.jpg:1", "file": "crops/0000.png", "sha256": "...", "side": 640, "head": 52.1}, ...]}
+     "crops": [{"id": "015601864.jpg:1", "file": "crops/0000.png", "sha256": "...", "side": 640, "head": 52.1,
+                "keypoints": [[x, y] or [null, null], ... 16], "evaluate": [true or false, ... 16]}, ...]}
 
-``side`` is the crop's in pixels; ``head`` the length of the head in pixels of the crop, null where not known. The
-digest covers recipe and crops; name and licence note are for people.
+``side`` is the crop's in pixels; ``head`` the length of the head in pixels of the crop, null where not known.
+``keypoints``, in EfficientPose order, are pixels of the crop with the *corner* of the first at (0, 0), unlike those of
+``annotations.json``; they and ``evaluate`` come together, with a head, or are null. The digest covers recipe and crops;
+name and licence note are for people.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from edgepose.evaluation.datasets.annotations import read_labels
 from edgepose.evaluation.datasets.fields import Place
 from edgepose.runtime.errors import DatasetError
 
@@ -34,13 +38,15 @@ _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 
 
 class CropEntry(NamedTuple):
-    """One crop of a set, as its description lists it."""
+    """One crop of a set, as its description lists it, in JSON values."""
 
     id: str
     file: str
     sha256: str
     side: int
     head: float | None
+    keypoints: list[list[float | None]] | None
+    evaluate: list[bool] | None
 
 
 @dataclass(frozen=True)
@@ -96,16 +102,18 @@ class Description:
 
 def _entry(crop: Any, place: Place) -> CropEntry:
     place.require(isinstance(crop, dict), "the entry", "is not an object")
-    id_, file, sha256, side, head = (crop.get(field) for field in CropEntry._fields)
+    id_, file, sha256, side, head, keypoints, evaluate = (crop.get(field) for field in CropEntry._fields)
     place.require(isinstance(id_, str) and 0 < len(id_) <= 500, "id", "is not a short text")
     place.require(isinstance(file, str) and bool(_FILE.match(file)), "file", f"is {file!r}, not like crops/0000.png")
     place.require(isinstance(sha256, str) and bool(_SHA256.match(sha256)), "sha256", "is not a SHA-256")
     whole = isinstance(side, int) and not isinstance(side, bool)
     place.require(whole and 1 <= side <= MAX_SIDE, "side", f"is not a whole number, 1 to {MAX_SIDE}")
-    if head is not None:
+    if keypoints is not None or evaluate is not None:
+        head = read_labels(crop, place).head_length
+    elif head is not None:
         head = place.number(head, "head")
         place.require(head > 0, "head", "is not positive")
-    return CropEntry(id_, file, sha256, side, head)
+    return CropEntry(id_, file, sha256, side, head, keypoints, evaluate)
 
 
 def _listed(entries: Sequence[CropEntry]) -> list[dict[str, Any]]:

@@ -116,10 +116,10 @@ class Persons:
             raise DatasetError(
                 f"the region of {record.id!r} lies outside its picture {record.image}", "correct the annotation"
             )
-        image, scale = cut
-        return CalibrationCrop(
-            record.id, image, None if np.isnan(record.head_length) else float(record.head_length) * scale
-        )
+        if np.isnan(record.head_length):  # no labels
+            return CalibrationCrop(record.id, cut.image, None)
+        head = float(record.head_length) * cut.scale
+        return CalibrationCrop(record.id, cut.image, head, cut.to_crop(record.keypoints), record.evaluate)
 
 
 def _is_opened(record: PersonRecord) -> bool:
@@ -168,7 +168,7 @@ class Video:
                     places.remove(index)
                     cut = cut_square(image, None, 1.0)
                     assert cut is not None  # a frame has pixels
-                    yield CalibrationCrop(f"{self.path.name}#{index}", cut[0], None)
+                    yield CalibrationCrop(f"{self.path.name}#{index}", cut.image, None)
                 if not places:
                     return
         raise DatasetError(

@@ -77,7 +77,10 @@ def _write(
         add(entry.file, data)
     if not entries:
         raise DatasetError("a calibration set of no crops calibrates nothing", "name a source that holds persons")
-    description = Description(name, licence, recipe, tuple(entries)).to_bytes()
+    try:
+        description = Description(name, licence, recipe, tuple(entries)).to_bytes()
+    except ValueError as error:
+        raise DatasetError(f"the set holds a number that is not finite: {error}") from error
     Description.from_bytes(description, "the set")  # what could not be opened again is not written
     add(DESCRIPTION, description)
 

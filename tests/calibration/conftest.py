@@ -7,11 +7,20 @@ import pytest
 from edgepose.calibration import CalibrationCrop, write_calibration_set
 
 
+def labels(first=0.0):
+    """Joints of a person, the last one not annotated and the first not to be evaluated."""
+    keypoints = (np.arange(32, dtype=np.float32).reshape(16, 2) + first) / 8
+    keypoints[15] = np.nan
+    return keypoints, np.array([False, *[True] * 14, False])
+
+
 def crops(count=3, side=20, seed=0):
+    """Squares of noise: a known head, nothing known, then joints."""
     random = np.random.default_rng(seed)
     for index in range(count):
         image = random.integers(0, 256, (side + index, side + index, 3)).astype(np.uint8)
-        yield CalibrationCrop(f"person {index}", image, None if index == 1 else 5.25 + index)
+        head = None if index == 1 else 5.25 + index
+        yield CalibrationCrop(f"person {index}", image, head, *labels(index) if index > 1 else (None, None))
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 import contextlib
 import hashlib
 import json
+import math
 import os
 import zipfile
 
@@ -14,7 +15,7 @@ from edgepose.calibration import CalibrationCrop, open_calibration_set, write_ca
 from edgepose.calibration.description import Description
 from edgepose.figures import demo_set
 from edgepose.runtime.errors import DatasetError, EdgeposeError, UsageError
-from tests.calibration.conftest import crops
+from tests.calibration.conftest import crops, labels
 
 
 @pytest.mark.parametrize("name", ["set", "set.zip"])
@@ -25,6 +26,21 @@ def test_what_is_written_is_what_is_read(made_set, name):
     for before, after in zip(crops(), opened.crops(), strict=True):
         assert (after.id, after.head) == (before.id, before.head)
         np.testing.assert_array_equal(after.image, before.image)
+        np.testing.assert_array_equal(after.keypoints, before.keypoints)
+        np.testing.assert_array_equal(after.evaluate, before.evaluate)
+    assert (after.keypoints.dtype, after.evaluate.dtype) == (np.float32, bool)
+
+
+def test_a_set_is_labelled_where_every_crop_has_a_joint_to_evaluate(tmp_path):
+    def labelled(*made):
+        return write_calibration_set(tmp_path / "set.zip", "a", "b", {}, made).labelled
+
+    plain, _, posed = crops()
+    keypoints, evaluate = labels()
+    assert labelled(posed)
+    assert not labelled(posed, plain)
+    assert not labelled(posed._replace(evaluate=np.zeros_like(evaluate)))
+    assert not labelled(posed._replace(keypoints=np.full_like(keypoints, np.nan), evaluate=np.zeros_like(evaluate)))
 
 
 def test_the_same_crops_give_the_same_bytes_wherever_they_lie(made_set):
@@ -45,6 +61,15 @@ def test_the_digest_is_of_recipe_and_crops(tmp_path):
     assert digest({"seed": 0}, name="c", licence="d") == plain
     assert digest({"seed": 1}) != plain
     assert digest({"seed": 0}, ("head", 3.0)) != plain
+    keypoints, evaluate = labels()
+    posed = ("head", 3.0), ("keypoints", keypoints), ("evaluate", evaluate)
+    others = [
+        digest({"seed": 0}, *posed),
+        digest({"seed": 0}, *posed, ("keypoints", keypoints + 1)),
+        digest({"seed": 0}, *posed, ("evaluate", evaluate[::-1] & evaluate)),
+        digest({"seed": 0}, *posed, ("evaluate", ~evaluate & [True] * 15 + [False])),
+    ]
+    assert len(set(others)) == 3
 
 
 def test_the_demonstration_set_is_opened_by_name():
@@ -54,6 +79,9 @@ def test_the_demonstration_set_is_opened_by_name():
     first, figure = next(demo.crops()), demo_set(1)[0]
     np.testing.assert_array_equal(first.image, figure.image)
     assert first.head == pytest.approx(figure.head_length, abs=1e-3)
+    np.testing.assert_allclose(first.keypoints, figure.keypoints, atol=1e-3)
+    assert first.evaluate.all()
+    assert demo.labelled
 
 
 def test_what_is_no_set_gets_the_command_that_makes_one(photographs, tmp_path):
@@ -93,7 +121,8 @@ def test_hidden_files_of_the_system_do_no_harm(made_set):
 
 def entry(data, side, **changes):
     sha256 = hashlib.sha256(data).hexdigest()
-    return {"id": "a", "file": "crops/0000.png", "sha256": sha256, "side": side, "head": None, **changes}
+    facts = {"id": "a", "file": "crops/0000.png", "sha256": sha256, "side": side}
+    return {**facts, "head": None, "keypoints": None, "evaluate": None, **changes}
 
 
 def described(*entries, **changes):
@@ -107,6 +136,8 @@ def described(*entries, **changes):
 PNG = cv2.imencode(".png", np.zeros((8, 8, 3), np.uint8))[1].tobytes()
 WIDE = cv2.imencode(".png", np.zeros((8, 9, 3), np.uint8))[1].tobytes()
 DEEP = cv2.imencode(".png", np.zeros((8, 8, 3), np.uint16))[1].tobytes()
+POINTS = [[1.0, 2.0]] * 15 + [[None, None]]
+MARKS = [True] * 15 + [False]
 CUT = PNG[: len(PNG) // 2]
 GOOD = entry(PNG, 8)
 
@@ -127,6 +158,30 @@ GOOD = entry(PNG, 8)
         (described(entry(PNG, 8, sha256="x")), {}, "not a SHA-256"),
         (described(entry(PNG, 641)), {}, "side is not a whole number"),
         (described(entry(PNG, 8, head=-1)), {}, "not positive"),
+        (
+            described(entry(PNG, 8, head=3.0, keypoints=POINTS, evaluate=MARKS[1:])),
+            {},
+            "evaluate is not a list of sixteen",
+        ),
+        (
+            described(entry(PNG, 8, head=3.0, keypoints=POINTS[1:], evaluate=MARKS)),
+            {},
+            "keypoints is not a list of sixte",
+        ),
+        (described(entry(PNG, 8, head=3.0, keypoints=POINTS)), {}, "evaluate is not a list of sixteen"),
+        (described(entry(PNG, 8, head=3.0, evaluate=MARKS)), {}, "keypoints is not a list of sixteen"),
+        (described(entry(PNG, 8, head=3.0, keypoints=POINTS, evaluate=[1] * 16)), {}, "neither true nor false"),
+        (described(entry(PNG, 8, head=3.0, keypoints=POINTS, evaluate=[True] * 16)), {}, "left_ankle, which has none"),
+        (described(entry(PNG, 8, head=3.0, keypoints=[[1e6, 0.0]] * 16, evaluate=MARKS)), {}, "out of range"),
+        (described(entry(PNG, 8, head=3.0, keypoints=[[math.nan, 0.0]] * 16, evaluate=MARKS)), {}, "out of range"),
+        (
+            described(entry(PNG, 8, head=3.0, keypoints=[[None, 0.0]] * 16, evaluate=MARKS)),
+            {},
+            "holds what is no number",
+        ),
+        (described(entry(PNG, 8, head=3.0, keypoints=[[0.0]] * 16, evaluate=MARKS)), {}, r"no \[x, y\]"),
+        (described(entry(PNG, 8, keypoints=POINTS, evaluate=MARKS)), {}, "head holds what is no number"),
+        (described(entry(PNG, 8, head=0.0, keypoints=POINTS, evaluate=MARKS)), {}, "head is not positive"),
         (described(entry(PNG, 8, id="")), {}, "id is not"),
         (described(GOOD, GOOD), {}, "share a id"),
         (described(GOOD, entry(PNG, 8, id="b", file="crops/0001.png")), {}, "lacks its member 'crops/0001.png'"),
@@ -214,9 +269,10 @@ def test_any_description_is_read_or_refused(changes):
         Description.from_bytes(json.dumps({**json.loads(described(GOOD)), **changes}).encode(), "set")
 
 
-@given(field=st.sampled_from(["id", "file", "sha256", "side", "head"]), value=JSON)
-def test_any_entry_is_read_or_refused(field, value):
-    data = described({**GOOD, field: value})
+@given(field=st.sampled_from(list(GOOD)), value=JSON, posed=st.booleans())
+def test_any_entry_is_read_or_refused(field, value, posed):
+    known = {"head": 3.0, "keypoints": POINTS, "evaluate": MARKS} if posed else {}
+    data = described({**GOOD, **known, field: value})
     with contextlib.suppress(DatasetError):
         Description.from_bytes(data, "set")
 
@@ -252,7 +308,19 @@ def test_a_set_is_replaced_whole_or_not_at_all(made_set, tmp_path, name):
 
 def test_what_could_not_be_opened_again_is_not_written(tmp_path):
     (one,) = crops(1)
-    for made in ([one, one], [one._replace(id="a" * 501)], [one._replace(head=-1.0)]):
+    keypoints, evaluate = labels()
+    posed = one._replace(keypoints=keypoints, evaluate=evaluate)
+    for made in (
+        [one, one],
+        [one._replace(id="a" * 501)],
+        [one._replace(head=-1.0)],
+        [one._replace(head=math.inf)],
+        [posed._replace(head=None)],
+        [posed._replace(evaluate=None)],
+        [posed._replace(keypoints=keypoints[1:])],
+        [posed._replace(keypoints=keypoints + math.inf)],
+        [posed._replace(evaluate=~evaluate)],
+    ):
         with pytest.raises(DatasetError):
             write_calibration_set(tmp_path / "set.zip", "a", "b", {}, made)
     assert list(tmp_path.iterdir()) == []

@@ -75,11 +75,11 @@ def test_a_person_of_one_joint_has_traits():
 def test_a_crop_is_the_enlarged_square_with_black_outside():
     image = np.full((40, 60, 3), 200, np.uint8)
     image[10:20, 10:20] = 7
-    square, scale = cut_square(image, (10, 10, 10, 10), 1.0)
+    square, scale, *_ = cut_square(image, (10, 10, 10, 10), 1.0)
     assert scale == 1
     assert square.shape == (10, 10, 3)
     assert (square == 7).all()
-    square, _ = cut_square(image, (0, 0, 20, 20), 1.5)
+    square = cut_square(image, (0, 0, 20, 20), 1.5).image
     assert square.shape == (30, 30, 3)
     assert (square[:5] == 0).all()
     assert (square[:, :5] == 0).all()
@@ -88,7 +88,7 @@ def test_a_crop_is_the_enlarged_square_with_black_outside():
 
 
 def test_a_whole_picture_is_centred_and_not_enlarged():
-    square, scale = cut_square(np.full((40, 60, 3), 200, np.uint8), None, 1.25)
+    square, scale, *_ = cut_square(np.full((40, 60, 3), 200, np.uint8), None, 1.25)
     assert square.shape == (60, 60, 3)
     assert scale == 1
     assert (square[10:50] == 200).all()
@@ -101,7 +101,7 @@ def test_any_region_gives_a_bounded_square_or_none(x, y, side, factor):
     image = np.full((70, 900, 3), 255, np.uint8)
     cut = cut_square(image, (x, y, side, side), factor)
     if cut is not None:
-        square, scale = cut
+        square, scale, *_ = cut
         assert square.shape[0] == square.shape[1] <= 640
         assert 0 < scale <= 1
     if 1 <= x + side / 2 < 899 and 1 <= y + side / 2 < 69:
@@ -111,7 +111,30 @@ def test_any_region_gives_a_bounded_square_or_none(x, y, side, factor):
 
 
 def test_a_large_square_is_scaled_down():
-    square, scale = cut_square(np.full((1300, 1280, 3), 99, np.uint8), (0, 0, 1280, 1280), 1.0)
+    square, scale, *_ = cut_square(np.full((1300, 1280, 3), 99, np.uint8), (0, 0, 1280, 1280), 1.0)
     assert square.shape == (640, 640, 3)
     assert scale == 0.5
     assert (square == 99).all()
+
+
+@pytest.mark.parametrize("region", [None, (700, 100, 500, 500), (-301, 400, 1203, 1203), (900, 901, 777, 777)])
+def test_points_move_with_what_is_seen_there(region):
+    image = np.zeros((1400, 1801, 3), np.uint8)
+    points = np.array([[750.5, 420.25], [1100.0, 950.0], [20.0, 1380.0], [1780.0, 30.0], [np.nan, np.nan]], np.float32)
+    across, down = np.meshgrid(np.arange(1801) + 0.5, np.arange(1400) + 0.5)
+    for x, y in points[:4]:
+        blot = 255 * np.exp(-((across - x) ** 2 + (down - y) ** 2) / (2 * 5**2))
+        image = np.maximum(image, blot.astype(np.uint8)[..., None])
+    cut = cut_square(image, region, 1.0)
+    moved = cut.to_crop(points)
+    assert moved.dtype == np.float32
+    assert np.isnan(moved[4]).all()
+    margin = 20
+    inside = [point for point in moved[:4] if (point >= margin).all() and (point < len(cut.image) - margin).all()]
+    assert inside
+    for x, y in inside:
+        left, top = int(x) - margin, int(y) - margin
+        window = cut.image[top : top + 2 * margin, left : left + 2 * margin, 0].astype(float)
+        ys, xs = np.mgrid[top : top + 2 * margin, left : left + 2 * margin] + 0.5
+        assert (window * xs).sum() / window.sum() == pytest.approx(x, abs=0.1)
+        assert (window * ys).sum() / window.sum() == pytest.approx(y, abs=0.1)

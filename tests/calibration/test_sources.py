@@ -9,6 +9,7 @@ from edgepose.calibration.collect import collect
 from edgepose.calibration.recipes import UNKNOWN_LICENCE, read_recipe, recipe_for
 from edgepose.calibration.sheet import TILE, contact_sheet
 from edgepose.calibration.sources import open_sources
+from edgepose.evaluation.datasets import open_dataset
 from edgepose.runtime.errors import DatasetError, UsageError
 from edgepose.runtime.joints import JOINTS
 
@@ -42,7 +43,7 @@ def test_photographs_without_boxes_are_whole_pictures(photographs):
     crops = list(collection.crops())
     assert len(crops) == collection.amount == 6
     assert {crop.image.shape for crop in crops} == {(100, 100, 3)}
-    assert {crop.head for crop in crops} == {None}
+    assert {(crop.head, crop.keypoints, crop.evaluate) for crop in crops} == {(None, None, None)}
     (source,) = collection.recipe["sources"]
     assert (source["kind"], source["persons"], source["taken"]) == ("pictures", 12, 6)
     assert any("stable from 64" in warning for warning in collection.warnings)
@@ -81,17 +82,20 @@ def test_pictures_named_one_by_one_are_one_source(photographs):
     assert collection.amount == 5
 
 
-def test_heads_are_in_pixels_of_the_crop_and_the_scale_enlarges(photographs):
+def test_heads_and_joints_are_in_pixels_of_the_crop_and_the_scale_enlarges(photographs):
     annotate(photographs, person(0))
     (crop,) = collected(photographs).crops()
     assert (crop.image.shape, crop.head) == ((40, 40, 3), 4.0)  # the format's own square is what to look at
+    np.testing.assert_array_equal(crop.keypoints, [[10.5 + joint, 5.5 + 2 * joint] for joint in range(16)])
     (crop,) = collected(photographs, crop_scale=2.0).crops()
     assert (crop.image.shape, crop.head) == ((80, 80, 3), 4.0)
+    np.testing.assert_array_equal(crop.keypoints[0], [30.5, 25.5])
     large = cv2.resize(cv2.imread(str(photographs / "01.png")), (1600, 1600))
     assert cv2.imwrite(str(photographs / "01.png"), large)
     annotate(photographs, person(1, crop=[0, 0, 1280]))
     (crop,) = collected(photographs).crops()
     assert (crop.image.shape, crop.head) == ((640, 640, 3), 2.0)
+    np.testing.assert_array_equal(crop.keypoints[0], [10.25, 5.25])
 
 
 def test_bad_sources_are_named(photographs, tmp_path):
@@ -184,17 +188,47 @@ def test_photographs_of_the_reference_become_the_same_set_each_time(reference, t
 
     first, second, other = make("first.zip", 0), make("second", 0), make("other.zip", 1)
     assert len(first) == 64
+    assert not first.labelled
     assert first.digest == second.digest != other.digest
     assert {crop.id for crop in first.crops()} != {crop.id for crop in other.crops()}
     assert open_calibration_set(tmp_path / "second").digest == first.digest
     assert contact_sheet(first).shape == (6 * TILE, 12 * TILE, 3)
 
 
-def test_labelled_persons_of_the_reference_are_sorted_by_pose(reference):
+def test_labelled_persons_of_the_reference_are_sorted_by_pose_and_keep_their_joints(reference, tmp_path):
     collection = collected(reference / "data" / "lspet-dev", count=128)
     coverage = collection.coverage
     shares = {name: (there / 805, taken / 128) for (_, name), (there, taken) in coverage.items()}
     assert {"upright", "leaning", "lying or upside down", "narrow", "wide"} <= set(shares)
     assert all(abs(there - taken) < 0.05 for there, taken in shares.values())
-    heads = [crop.head for crop in collection.crops()]
-    assert all(3 < head < 320 for head in heads)
+    made = write_calibration_set(tmp_path / "set.zip", "lspet", "research", collection.recipe, collection.crops())
+    assert made.labelled
+    records = {record.id: record for record in open_dataset(reference / "data" / "lspet-dev").records}
+    for crop in made.crops():
+        assert 3 < crop.head < 320
+        check_labels(crop, records[crop.id])
+
+
+def test_the_five_of_mpii_keep_their_joints(reference, tmp_path):
+    folder = reference / "data" / "lspet-dev"
+    document = json.loads((folder / "annotations.json").read_text())
+    annotate(tmp_path, *(record for record in document["records"] if record["source"] == "mpii"))
+    annotations = tmp_path / "annotations.json"
+    collection = collected(annotations, images=folder)
+    made = write_calibration_set(tmp_path / "set", "mpii", "research", collection.recipe, collection.crops())
+    assert (len(made), made.labelled) == (5, True)
+    records = {record.id: record for record in open_dataset(annotations, folder).records}
+    assert any(side < records[crop.id].region[2] for side, crop in zip(made.sides, made.crops(), strict=True))
+    for crop in made.crops():
+        check_labels(crop, records[crop.id])
+
+
+def check_labels(crop, record):
+    """The joints of ``crop``, mapped back to the picture, are those of ``record``."""
+    x, y, side, _ = record.region
+    pixel = side / len(crop.image)
+    back = crop.keypoints * pixel + [x, y]
+    # A crop that is made smaller ends on whole pixels.
+    np.testing.assert_allclose(back, record.keypoints, atol=2e-3 if pixel == 1 else pixel)
+    np.testing.assert_array_equal(crop.evaluate, record.evaluate)
+    assert crop.head * pixel == pytest.approx(record.head_length, abs=2e-3)

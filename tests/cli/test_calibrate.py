@@ -36,6 +36,8 @@ def test_mpii_becomes_a_set_and_the_next_command_is_said(type_command, tmp_path,
     opened = open_calibration_set(made)
     assert (opened.name, len(opened)) == ("mpii", 70)
     assert opened.digest in typed.out
+    assert opened.labelled
+    assert "not known in every crop" not in typed.out
     assert set(opened.sides) == {125, 225}
     assert cv2.imread(str(sheet)).shape[1] == 12 * 96
 
@@ -46,6 +48,7 @@ def test_json_for_scripts_and_warnings_beside_it(type_command, tmp_path, mpii):
     assert typed.code == 0
     document = json.loads(typed.out)
     assert (document["crops"], document["name"], document["recipe"]["seed"]) == (10, "set", 3)
+    assert document["labelled"] is False
     assert document["digest"] == open_calibration_set(tmp_path / "set").digest
     assert "stable from 64 crops" in typed.err
     assert "--licence" in typed.err

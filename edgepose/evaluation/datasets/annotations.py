@@ -28,6 +28,7 @@ from edgepose.runtime.joints import JOINTS
 
 ANNOTATIONS = "annotations.json"
 _HINT = "see docs/evaluate.md for the format"
+_CENTRE = 0.5  # of the first pixel
 
 
 def read_annotations(path: Path, document: Any, images: Path | None = None) -> PoseDataset:
@@ -66,7 +67,7 @@ class _RecordReader:
         place.require(name not in self._seen, "id", f"{name!r} occurs twice")
         self._seen.add(name)
         place = Place(f"{self._path}: record {name!r}", _HINT)
-        labels = _labels(record, place)
+        labels = read_labels(record, place, _CENTRE)
         upright, source = record.get("upright"), record.get("source", "")
         place.require(isinstance(upright, bool | None), "upright", "is not true or false")
         place.require(isinstance(source, str), "source", "is not a text")
@@ -84,7 +85,11 @@ def _region(record: dict[str, Any], place: Place) -> Region | None:
     return x, y, side, side
 
 
-def _labels(record: dict[str, Any], place: Place) -> Labels:
+def read_labels(record: dict[str, Any], place: Place, shift: float = 0.0) -> Labels:
+    """The checked ``keypoints``, each moved by ``shift``, ``evaluate`` and ``head`` of ``record``, JSON values.
+
+    Where it has none of the three, the person is unlabelled. Raises :class:`DatasetError` for what breaks the format.
+    """
     keypoints, evaluate, _ = labels = unlabelled()
     if all(record.get(field) is None for field in ("keypoints", "evaluate", "head")):
         return labels
@@ -95,7 +100,7 @@ def _labels(record: dict[str, Any], place: Place) -> Labels:
         place.require(isinstance(flag, bool), "evaluate", "holds what is neither true nor false")
         place.require(isinstance(point, list) and len(point) == 2, "keypoints", "holds what is no [x, y]")
         if point != [None, None]:
-            keypoints[joint] = [place.number(value, "keypoints") + 0.5 for value in point]
+            keypoints[joint] = [place.number(value, "keypoints") + shift for value in point]
         place.require(
             not flag or not np.isnan(keypoints[joint, 0]), "evaluate", f"asks for {JOINTS[joint]}, which has none"
         )
