@@ -70,12 +70,10 @@ def install(network: EfficientPose, convolutions: Folded) -> None:
     for path, module in network.named_modules():
         if isinstance(module, ConvNorm):
             weight, bias = convolutions[names[f"{path}.conv"]]
-            norm = module.norm
+            module.norm.reset_running_stats()
             _set(module.conv.weight, weight)
-            _set(norm.weight, torch.ones_like(bias))
-            _set(norm.bias, bias)
-            _set(norm.running_mean, torch.zeros_like(bias))
-            _set(norm.running_var, torch.full_like(bias, 1 - norm.eps))
+            _set(module.norm.weight, torch.full_like(bias, (1 + module.norm.eps) ** 0.5))
+            _set(module.norm.bias, bias)
             unused.discard(names[f"{path}.conv"])
         elif isinstance(module, nn.Conv2d) and module.bias is not None:
             weight, bias = convolutions[names[path]]
