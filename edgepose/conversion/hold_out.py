@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,8 +28,9 @@ MOST_CROPS = 64
 # Ranges are steady from here on.
 ENOUGH_CROPS = 64
 # Percent of joints within 0.1 head of the float model's that an engine must find on the crops held out, where the user
-# asks for nothing else. Usual min/max calibration of a swish network leaves 10 to 40; a sound one keeps 75 and more.
-LEAST_AGREEMENT = {"fp16": 97.0, "int8": 60.0}
+# asks for nothing else. Without annotated heads the ruler is short (:mod:`edgepose.evaluation.drift`): a sound int8 RT
+# keeps 68 by it where it keeps 86 by annotated heads, and one of min/max ranges 10 to 20.
+LEAST_AGREEMENT = {"fp16": 97.0, "int8": 50.0}
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,14 +115,15 @@ def _predict(bundle: Bundle, dataset: PoseDataset, crops: Sequence[CalibrationCr
 
 
 def _record(crop: CalibrationCrop) -> PersonRecord:
-    unlabelled = crop.keypoints is None or crop.evaluate is None or crop.head is None
+    keypoints = np.full((len(JOINTS), 2), np.nan, np.float32) if crop.keypoints is None else crop.keypoints
+    evaluate = np.zeros(len(JOINTS), bool) if crop.evaluate is None else crop.evaluate
     return PersonRecord(
         id=crop.id,
         image=Path(crop.id),
         region=(0, 0, crop.image.shape[1], crop.image.shape[0]),
-        keypoints=np.full((len(JOINTS), 2), np.nan, np.float32) if unlabelled else crop.keypoints,
-        evaluate=np.zeros(len(JOINTS), bool) if unlabelled else crop.evaluate,
-        head_length=float("nan") if crop.head is None else crop.head,
+        keypoints=keypoints,
+        evaluate=evaluate,
+        head_length=math.nan if crop.head is None else crop.head,
         upright=None,
         source="",
     )

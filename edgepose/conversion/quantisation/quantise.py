@@ -136,7 +136,7 @@ def _choose_ranges(
         if name in seen:
             chosen = choose_range(seen[name], calibrator, symmetric, name in known, name in swished)
             ranges[name] = chosen.range
-            elements = seen[name].per_image.sum() / shapes[name][1]
+            elements = float(seen[name].per_image.sum()) / shapes[name][1]
             noise[name] = chosen.error / max(elements, 1) / joints_and_axes
         else:  # the few numbers of squeeze-and-excitation: nothing to clip
             ranges[name] = Range(*extremes.range_of(name))
