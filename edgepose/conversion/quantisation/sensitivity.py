@@ -2,9 +2,11 @@
 
 To first order, an error ``e`` in one element of a value moves joint ``j`` by ``J e`` cells along each axis, where
 ``J`` is the derivative of the place of the joint's peak. Near its peak a heatmap is a parabola, whose top lies at
-``(h[x+1] - h[x-1]) / 2 / (2 h[x] - h[x+1] - h[x-1])``, so that ``J`` is one backward pass away. Rounding errors are
-independent; their effects add up as squares (as in the Fisher weighting of Dong et al. 2019, "HAWQ"). The sum of
-``J**2`` over joints and axes is estimated with random signs (Hutchinson 1990).
+``(h[x+1] - h[x-1]) / 2 / (2 h[x] - h[x+1] - h[x-1])``, so that ``J`` is one backward pass away. The curvature below
+the fraction is taken for given: what errors do to it counts only where a peak lies between two cells, and weighing it
+as well made no engine better. Rounding errors are independent; their effects add up as squares (as in the Fisher
+weighting of Dong et al. 2019, "HAWQ"). The sum of ``J**2`` over joints and axes is estimated with random signs
+(Hutchinson 1990).
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from edgepose.network.variants import get_variant
 from edgepose.runtime.decoder import HeatmapDecoder
 from edgepose.runtime.errors import GateError
 
-CROPS, PERSONS = 32, 40
+CROPS, PERSONS = 16, 40
 
 
 def crops(reference: Path, folder: str, records: list[dict]) -> list[np.ndarray]:
