@@ -74,9 +74,9 @@ def read_samples(name_or_path: str) -> Samples:
             f"make one of {ENOUGH_CROPS} or more with 'edgepose calibrate'",
         )
     crops = list(source.crops())
-    held_out = crops[EVERY - 1 :: EVERY][:MOST_CROPS]
-    kept = {id(crop) for crop in held_out}
-    return Samples(source, tuple(crop for crop in crops if id(crop) not in kept), tuple(held_out))
+    held_out = range(len(crops))[EVERY - 1 :: EVERY][:MOST_CROPS]
+    calibration = tuple(crop for index, crop in enumerate(crops) if index not in held_out)
+    return Samples(source, calibration, tuple(crops[index] for index in held_out))
 
 
 def network_inputs(variant: Variant, crops: Iterable[CalibrationCrop]) -> list[np.ndarray]:

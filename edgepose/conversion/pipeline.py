@@ -93,6 +93,8 @@ class _Conversion:
         self.torch_heatmaps: np.ndarray | None = None  # of the export's gate, where the export was not cached
 
     def run(self) -> ConversionResult:
+        if self.plan.precisions != ("fp32",):  # a set that does not serve is refused before any work
+            self.request.limits.require_possible(self.samples.dataset)
         self.source = source = self._find_source()
         exported = self._stage(
             "export",
@@ -126,9 +128,15 @@ class _Conversion:
         if precision == "fp16":
             engine = self._lowered(simplified, simplified, {"precision": precision})
             return engine, self._measure(precision, simplified, engine)
+        if self.upsampling == 1:
+            return simplified, "the upsampling head was trained and stays in the engine, which int8 engines do not hold"
         calibrated = self._stage(
             "calibrate",
-            {"onnx": _sha256(simplified.payload), "samples": self.samples.source.digest},
+            {
+                "onnx": _sha256(simplified.payload),
+                "samples": self.samples.source.digest,
+                "variant": self.plan.variant.name,
+            },
             CALIBRATE_TOOLS,
             lambda: self._calibrate(simplified),
         )
@@ -202,7 +210,6 @@ class _Conversion:
 
         name = self.request.calibration
         samples = read_samples(DEMO_CALIBRATION if name is None else name)
-        self.request.limits.require_possible(samples.dataset)
         warnings = list(samples.warnings)
         if name is None and "int8" in self.plan.precisions:
             warnings.append(

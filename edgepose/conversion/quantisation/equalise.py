@@ -16,7 +16,6 @@ import numpy as np
 from edgepose.conversion.onnx_graph import Node, OnnxGraph, Shape
 from edgepose.conversion.quantisation.statistics import ChannelExtremes
 
-_LINEAR = ("Add", "Concat", "Conv")
 # 1 would give every channel the same range and widen the weights' most; 0 leaves all as it is.
 EXPONENT = 0.75
 # Channels narrower than this share of the widest are noise: no factor beyond it.
@@ -28,13 +27,13 @@ Channel = tuple[str, int]  # a value and one of its channels
 
 def linear_values(graph: OnnxGraph) -> set[str]:
     """The values that convolutions compute without activation and only convolutions read, sums and joins between."""
-    producers, consumers = graph.producers(), graph.consumers()
+    producers, consumers, shapes = graph.producers(), graph.consumers(), graph.shapes()
     linear = {
         name
         for name, node in producers.items()
         if name not in graph.outputs
-        and node.operator in _LINEAR
-        and all(reader.operator in _LINEAR for reader in consumers.get(name, ()))
+        and _is_linear(node, shapes)
+        and all(_is_linear(reader, shapes) for reader in consumers.get(name, ()))
     }
     while True:
         spoilt = {
@@ -52,8 +51,15 @@ def linear_values(graph: OnnxGraph) -> set[str]:
         linear -= spoilt
 
 
+def _is_linear(node: Node, shapes: dict[str, Shape]) -> bool:
+    """Whether a factor a channel passes through ``node``, or can be made up for in its weights."""
+    if node.operator == "Add":
+        return shapes[node.inputs[0]] == shapes[node.inputs[1]]
+    return node.operator == "Conv" or (node.operator == "Concat" and node.attributes["axis"] == 1)
+
+
 def equalise(graph: OnnxGraph, extremes: ChannelExtremes, exponent: float = EXPONENT) -> int:
-    """Scale the channels of all linear values of ``graph``; returns how many channels share a factor other than 1.
+    """Scale the channels of all linear values of ``graph``; returns how many channels changed.
 
     ``extremes`` must hold those values (:func:`linear_values`).
     """

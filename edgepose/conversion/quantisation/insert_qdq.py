@@ -18,7 +18,12 @@ from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
 from edgepose.conversion.onnx_graph import Node, OnnxGraph
 from edgepose.conversion.quantisation.ranges import Range
-from edgepose.conversion.quantisation.structure import CLAMPS, INTEGER_OPERATORS
+from edgepose.conversion.quantisation.structure import (
+    CLAMPS,
+    INTEGER_OPERATORS,
+    clamped_values,
+    is_map_convolution,
+)
 
 # Engines hold biases as int32 in steps of input scale times weight scale. A channel with hardly any weights would need
 # a bias beyond that: its weights get the larger scale that keeps the bias below this.
@@ -40,9 +45,11 @@ def insert_qdq(
     ``ranges`` holds every activation. Asymmetric, for TFLite: whatever is computed in integers is read and written as
     integers. ``symmetric``, for TensorRT: zero points are 0, and only what convolutions over maps read is quantised.
     """
-    _give_own_weights(graph)
-    # What a clip reads has the clip's range: saturating to it is clipping, and the quantiser drops the clip.
-    ranges = ranges | {node.inputs[0]: ranges[node.output] for node in graph.nodes if node.operator in CLAMPS}
+    graph = _with_own_weights(graph)
+    # What only a clip reads has the clip's range: saturating to it is clipping, and the quantiser drops the clip.
+    ranges = ranges | {
+        value: ranges[clip.output] for value, clip in clamped_values(graph).items() if clip.output in ranges
+    }
     parameters = {name: scale_and_zero_point(range_, symmetric) for name, range_ in ranges.items()}
     if not symmetric:
         parameters |= {node.output: SIGMOID for node in graph.nodes if node.operator == "Sigmoid"}
@@ -97,11 +104,7 @@ def _integer_nodes(graph: OnnxGraph, symmetric: bool, float_nodes: Collection[st
     shapes, producers = graph.shapes(), graph.producers()
     if symmetric:
         # Squeeze-and-excitation stays float: it is nothing to compute, and all to lose.
-        return [
-            node
-            for node in graph.nodes
-            if node.operator == "Conv" and node.name not in float_nodes and shapes[node.output][2:] != (1, 1)
-        ]
+        return [node for node in graph.nodes if node.name not in float_nodes and is_map_convolution(node, shapes)]
     return [
         node
         for node in graph.nodes
@@ -122,11 +125,13 @@ def _weight_scales(graph: OnnxGraph, conv: Node, input_scale: np.float32) -> np.
     return np.maximum(scales, LEAST_WEIGHT_SCALE).astype(np.float32)
 
 
-def _give_own_weights(graph: OnnxGraph) -> None:
-    """Copy weights that convolutions share: each quantises them for itself."""
+def _with_own_weights(graph: OnnxGraph) -> OnnxGraph:
+    """A copy in which no convolutions share weights: each quantises them for itself."""
+    graph = OnnxGraph.from_bytes(graph.to_bytes())
     seen: set[str] = set()
     for node in graph.nodes:
         if node.operator == "Conv":
             if node.inputs[1] in seen:
                 node.inputs[1] = graph.add_constant(f"{node.name}/weight", graph.constants[node.inputs[1]])
             seen.add(node.inputs[1])
+    return graph

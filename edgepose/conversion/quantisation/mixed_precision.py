@@ -10,6 +10,7 @@ from __future__ import annotations
 from edgepose.conversion.complexity import node_macs
 from edgepose.conversion.onnx_graph import OnnxGraph
 from edgepose.conversion.quantisation.quantise import Calibration
+from edgepose.conversion.quantisation.structure import is_map_convolution
 
 LONGEST_RUN = 3
 
@@ -46,15 +47,21 @@ def _layers(graph: OnnxGraph) -> list[list[str]]:
     shapes = graph.shapes()
     layers: list[list[str]] = []
     for node in graph.nodes:
-        if not layers or (node.operator == "Conv" and shapes[node.output][2:] != (1, 1)):
+        if not layers or is_map_convolution(node, shapes):
             layers.append([])
         layers[-1].append(node.name)
     return layers
 
 
 def _noise(calibration: Calibration, layers: list[list[str]], chosen: set[int] | frozenset[int]) -> float:
-    """What is left of the noise: that of the values that an integer operator still reads or computes."""
+    """What is left of the noise: that of the values that an integer operator still reads or computes.
+
+    Symmetric integers are only read, and by convolutions alone.
+    """
     in_float = {name for index in chosen for name in layers[index]}
-    graph = calibration.graph
-    read = {name for node in graph.nodes if node.name not in in_float for name in node.inputs}
-    return sum(noise for value, noise in calibration.noise.items() if value in read or value in graph.outputs)
+    left = [node for node in calibration.graph.nodes if node.name not in in_float]
+    if calibration.symmetric:
+        integers = {node.inputs[0] for node in left if node.operator == "Conv"}
+    else:
+        integers = {name for node in left for name in (*node.inputs, *node.outputs)}
+    return sum(noise for value, noise in calibration.noise.items() if value in integers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -31,14 +32,19 @@ def observe(graph: OnnxGraph, images: Iterable[np.ndarray], values: Iterable[str
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = THREADS
     options.log_severity_level = ERRORS_ONLY
-    try:
+    with _onnxruntime_errors():
         session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-        for image in images:
+    for image in images:
+        with _onnxruntime_errors():
             arrays = dict(zip(computed, session.run(computed, {source: image}), strict=True))
-            if source in wanted:
-                arrays[source] = image
-            yield arrays
-    except ConversionError:
-        raise
+        if source in wanted:
+            arrays[source] = image
+        yield arrays
+
+
+@contextlib.contextmanager
+def _onnxruntime_errors() -> Iterator[None]:
+    try:
+        yield
     except Exception as error:  # ONNX Runtime raises a dozen unrelated classes
         raise ConversionError(f"ONNX Runtime cannot run the graph: {str(error).splitlines()[0]}") from error

@@ -92,9 +92,13 @@ def calibrate(
 def quantise(calibration: Calibration, float_nodes: Collection[str] = ()) -> QuantisedOnnx:
     """The Q/DQ graph of ``calibration``, with the nodes named in ``float_nodes`` left in float."""
     quantised = insert_qdq(calibration.graph, calibration.ranges, calibration.symmetric, float_nodes)
-    macs = node_macs(calibration.graph)
-    integer_convolutions = sum(count for name, count in macs.items() if name not in float_nodes)
-    return QuantisedOnnx(quantised.to_bytes(), integer_convolutions / max(sum(macs.values()), 1))
+    macs, producers = node_macs(calibration.graph), quantised.producers()
+    integer_macs = sum(
+        macs[node.name]
+        for node in quantised.nodes
+        if node.operator == "Conv" and node.inputs[1] in producers  # weights of integers are restored from them
+    )
+    return QuantisedOnnx(quantised.to_bytes(), integer_macs / max(sum(macs.values()), 1))
 
 
 def _check_rewrites(onnx: bytes, graph: OnnxGraph, images: Sequence[np.ndarray]) -> float:
@@ -119,7 +123,7 @@ def _choose_ranges(
 ) -> tuple[dict[str, Range], dict[str, float]]:
     shapes, known = graph.shapes(), swishes(graph)
     swished = {swish.product.output for swish in known.values()}
-    values = quantised_values(graph)
+    values = quantised_values(graph, symmetric)
     step("observing ranges")
     extremes = channel_extremes(graph, images, values)
     # An input of a swish matters as much as its output does, once it has passed it.
@@ -136,7 +140,7 @@ def _choose_ranges(
         if name in seen:
             chosen = choose_range(seen[name], calibrator, symmetric, name in known, name in swished)
             ranges[name] = chosen.range
-            elements = float(seen[name].per_image.sum()) / shapes[name][1]
+            elements = float(seen[name].counts.sum()) / shapes[name][1]
             noise[name] = chosen.error / max(elements, 1) / joints_and_axes
         else:  # the few numbers of squeeze-and-excitation: nothing to clip
             ranges[name] = Range(*extremes.range_of(name))

@@ -3,9 +3,9 @@
 ``sensitivity`` is edgepose's own: the range in which rounding and clipping together move the joints least, by the
 channels' sensitivities (:mod:`.sensitivity`). It knows swish: what that makes harmless does not count, and its lowest
 value, where a large part of all activations lie, is given an integer of its own; a rounding error there would not
-average out. The others are the usual ones,
-to compare with: ``percentile`` (the mean over images of each image's 0.01 and 99.99 percentiles), ``mse`` (least
-squared error), ``entropy`` (least Kullback-Leibler divergence, Migacz 2017) and ``minmax``.
+average out. The others are the usual ones, to compare with: ``percentile`` (the mean over images of each image's
+0.01 and 99.99 percentiles), ``mse`` (least squared error), ``entropy`` (least Kullback-Leibler divergence, Migacz
+2017) and ``minmax``.
 """
 
 from __future__ import annotations
@@ -19,13 +19,12 @@ import numpy as np
 from edgepose.conversion.quantisation.statistics import BINS, Histograms
 
 CALIBRATORS = ("sensitivity", "percentile", "mse", "entropy", "minmax")
-LEVELS = 255
-PERCENTILE = 99.99
-_SHRINKINGS = np.geomspace(0.03, 1.0, 40)
-# Where a swish ends for its input: below, it is flat, and clipping there moves its output by less than 0.16.
-_SWISH_LOWS = np.linspace(-3.0, -14.0, 23)
-
-
+# Between the least and the greatest int8; symmetric, the least goes unused.
+STEPS = 255
+# The widest first: of equal errors, the first counts.
+_SHRINKINGS = np.geomspace(1.0, 0.03, 40)
+# Where a swish ends for its input: below, it is flat, and clipping there moves its output by less than 0.15.
+_SWISH_LOWS = np.linspace(-14.0, -3.0, 23)
 # Where swish is lowest, and how low: x * sigmoid(x) with x = -1.2785.
 SWISH_MINIMUM = -0.27846454
 _MOST_STEPS_BELOW_ZERO = 64
@@ -57,38 +56,43 @@ def choose_range(
     ``symmetric``: as far below zero as above. ``before_swish``: nothing but a swish reads it. ``after_swish``: a swish
     computes it. ``calibrator`` is one of :data:`CALIBRATORS`.
     """
-    swish = before_swish and calibrator == "sensitivity"
     if calibrator == "minmax":
         chosen = _whole(seen, symmetric)
     elif calibrator == "percentile":
-        chosen = _percentile(seen, symmetric)
+        chosen = _proper(*seen.tails, symmetric)
     elif calibrator == "entropy":
         chosen = _entropy(seen, symmetric)
     elif calibrator == "mse":
-        chosen = _least_error(seen, symmetric, swish, seen.per_image.sum(axis=0, dtype=np.float64)).range
+        chosen = _least_error(seen, symmetric, False, seen.counts)
     elif after_swish and not symmetric:
         chosen = _on_swish_minimum(seen)
     else:
-        return _least_error(seen, symmetric, swish, seen.weighted)
-    return ChosenRange(chosen, _error(seen, [chosen.low], [chosen.high], symmetric, swish, seen.weighted)[0, 0])
+        chosen = _least_error(seen, symmetric, before_swish, seen.weighted)
+    error = _error(seen, [chosen.low], [chosen.high], symmetric, before_swish, seen.weighted)
+    return ChosenRange(chosen, float(error[0, 0]))
 
 
-def _least_error(seen: Histograms, symmetric: bool, swish: bool, weights: np.ndarray) -> ChosenRange:
+def _least_error(seen: Histograms, symmetric: bool, swish: bool, weights: np.ndarray) -> Range:
     lows, highs = _candidates(seen, symmetric, swish)
     errors = _error(seen, lows, highs, symmetric, swish, weights)
     if symmetric:  # one goes with the other
         errors = np.where(np.eye(len(lows), dtype=bool), errors, np.inf)
     low, high = np.unravel_index(errors.argmin(), errors.shape)
-    return ChosenRange(Range(float(lows[low]), float(highs[high])), float(errors[low, high]))
+    return Range(float(lows[low]), float(highs[high]))
 
 
 def _on_swish_minimum(seen: Histograms) -> Range:
     """The best of the ranges that hold the minimum of swish a whole number of steps below zero."""
     steps_below = np.arange(1, _MOST_STEPS_BELOW_ZERO + 1)
-    highs = -SWISH_MINIMUM * (LEVELS / steps_below - 1)
-    # One step below zero is the coarsest there is; finer than the numbers need is of no use.
-    highs = highs[: max(1, int((highs >= _SHRINKINGS[0] * seen.high).sum()))]
+    highs = -SWISH_MINIMUM * (STEPS / steps_below - 1)
+    # Finer than the numbers need is of no use.
+    highs = highs[: max(1, int((highs >= _SHRINKINGS[-1] * seen.high).sum()))]
     errors = _error(seen, [SWISH_MINIMUM], highs, False, False, seen.weighted)[0]
+    if errors.argmin() == 0:
+        # One step below zero spans up to 70. Where more is needed, the minimum falls between two integers.
+        free = _least_error(seen, False, False, seen.weighted)
+        if free.high > highs[0]:
+            return free
     return Range(SWISH_MINIMUM, float(highs[errors.argmin()]))
 
 
@@ -110,7 +114,7 @@ def _error(
     exact = behind(numbers)
     below = [weights.dot((behind(np.maximum(numbers, low)) - exact) ** 2) for low in lows]
     above = [weights.dot((behind(np.minimum(numbers, high)) - exact) ** 2) for high in highs]
-    steps = (np.asarray(highs)[None, :] - np.asarray(lows)[:, None]) / (LEVELS - 1 if symmetric else LEVELS)
+    steps = (np.asarray(highs)[None, :] - np.asarray(lows)[:, None]) / (STEPS - 1 if symmetric else STEPS)
     return np.asarray(below)[:, None] + np.asarray(above)[None, :] + steps**2 / 12 * weights.dot(slopes)
 
 
@@ -126,44 +130,33 @@ def _proper(low: float, high: float, symmetric: bool) -> Range:
 
 
 def _candidates(seen: Histograms, symmetric: bool, swish: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Lows and highs to try."""
-    whole = _whole(seen, symmetric)
-    lows, highs = whole.low * _SHRINKINGS, whole.high * _SHRINKINGS
-    if swish and not symmetric and whole.low < _SWISH_LOWS[0]:
-        lows = _SWISH_LOWS[whole.low <= _SWISH_LOWS]
-    return lows, highs
-
-
-def _percentile(seen: Histograms, symmetric: bool) -> Range:
-    shares = np.cumsum(seen.per_image, axis=1, dtype=np.float64)
-    shares /= np.maximum(shares[:, -1:], 1)
-    tail = 1 - PERCENTILE / 100
-    low = seen.centres[(shares > tail).argmax(axis=1)].mean()
-    high = seen.centres[(shares >= 1 - tail).argmax(axis=1)].mean()
-    return _proper(float(low), float(high), symmetric)
+    """Lows and highs to try; symmetric, one goes with the other."""
+    whole, inner = _whole(seen, symmetric), _proper(*seen.tails, symmetric)
+    lows = whole.low * _SHRINKINGS
+    if swish and not symmetric and whole.low < _SWISH_LOWS[-1]:
+        lows = np.append(whole.low, _SWISH_LOWS[whole.low < _SWISH_LOWS])
+    return np.append(lows, inner.low), np.append(whole.high * _SHRINKINGS, inner.high)
 
 
 def _entropy(seen: Histograms, symmetric: bool) -> Range:
     """The clipped distribution against the one of its integers, over the same candidates as least squares."""
-    counts, numbers = seen.per_image.sum(axis=0).astype(np.float64), seen.centres
+    counts, numbers = seen.counts, seen.centres
     best = (np.inf, _whole(seen, symmetric))
     lows, highs = _candidates(seen, symmetric, swish=False)
     pairs = zip(lows, highs, strict=True) if symmetric else itertools.product(lows, highs)
     for candidate in itertools.starmap(Range, pairs):
-        step = (candidate.high - candidate.low) / LEVELS
-        if step <= 0:
-            continue
-        level = np.clip(np.round((numbers - candidate.low) / step), 0, LEVELS).astype(int)
+        step = (candidate.high - candidate.low) / (STEPS - 1 if symmetric else STEPS)
         inside = (numbers >= candidate.low) & (numbers <= candidate.high)
-        clipped = np.bincount(level, counts, LEVELS + 1)
-        kept = np.bincount(level[inside], counts[inside], LEVELS + 1)
-        filled = np.bincount(level[inside & (counts > 0)], minlength=LEVELS + 1)
+        if step <= 0 or not inside.any():
+            continue
+        level = np.clip(np.round((numbers - candidate.low) / step), 0, STEPS).astype(int)
+        kept = np.bincount(level[inside], counts[inside], STEPS + 1)
+        filled = np.bincount(level[inside & (counts > 0)], minlength=STEPS + 1)
         spread = np.where(filled > 0, kept / np.maximum(filled, 1), 0.0)[level] * (inside & (counts > 0))
         reference = np.where(inside, counts, 0.0)
-        for edge in (0, LEVELS):  # what is clipped is counted at the ends
-            ends = np.flatnonzero(inside & (level == edge))
-            if ends.size:
-                reference[ends[0 if edge == 0 else -1]] += clipped[edge] - kept[edge]
+        first, last = np.flatnonzero(inside)[[0, -1]]  # what is clipped is counted at the ends
+        reference[first] += counts[:first].sum()
+        reference[last] += counts[last + 1 :].sum()
         p, q = reference / reference.sum(), spread / max(spread.sum(), 1e-30)
         known = p > 0
         divergence = float((p[known] * np.log(p[known] / np.maximum(q[known], 1e-12))).sum())

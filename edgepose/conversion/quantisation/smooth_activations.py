@@ -13,6 +13,7 @@ import numpy as np
 from edgepose.conversion.onnx_graph import Node, OnnxGraph
 from edgepose.conversion.quantisation.equalise import linear_values
 from edgepose.conversion.quantisation.statistics import ChannelExtremes
+from edgepose.conversion.quantisation.structure import is_depthwise
 
 # A depthwise weight has a scale of its own and loses nothing; a dense one shares it with the other inputs.
 DEPTHWISE_EXPONENT = 1.0
@@ -30,7 +31,9 @@ def smooth_activations(graph: OnnxGraph, extremes: ChannelExtremes) -> int:
         value = conv.inputs[0]
         if value in linear or value not in producers or shapes[value][2:] == (1, 1):
             continue
-        depthwise = conv.attributes.get("group", 1) > 1
+        depthwise = is_depthwise(graph, conv)
+        if not depthwise and conv.attributes.get("group", 1) > 1:
+            continue
         magnitude = extremes.magnitude(value)
         widest = max(float(magnitude.max()), 1e-30)
         factors = (widest / np.maximum(magnitude, NARROWEST * widest)) ** (

@@ -11,6 +11,8 @@ from edgepose.conversion.onnx_graph import OnnxGraph
 from edgepose.conversion.quantisation.observe import observe
 
 BINS = 2048
+# What lies beyond, at either end, is taken for outliers by those who clip at percentiles.
+PERCENTILE = 99.99
 # Maps at least this wide are histogrammed at every second row and column: neighbours there are nearly equal.
 DENSE_SIDE = 56
 
@@ -31,21 +33,22 @@ class ChannelExtremes(NamedTuple):
 
 
 class Histograms(NamedTuple):
-    """Histograms of one value over its range, :data:`BINS` bins.
+    """Histograms of one value over its range and all images, :data:`BINS` bins.
 
-    ``per_image`` [images, bins]: how often. ``weighted`` [bins]: the sum over images, each number weighted by the
-    sensitivity of its channel.
+    ``counts`` [bins]: how often. ``weighted`` [bins]: the same, each number weighted by the sensitivity of its channel.
+    ``tails``: the means over images of each image's 0.01 and 99.99 percentile, to a bin.
     """
 
     low: float
     high: float
-    per_image: np.ndarray
+    counts: np.ndarray
     weighted: np.ndarray
+    tails: tuple[float, float]
 
     @property
     def centres(self) -> np.ndarray:
         """The number each bin stands for [bins]."""
-        return self.low + (np.arange(BINS) + 0.5) * ((self.high - self.low) / BINS)
+        return _centres(self.low, self.high)
 
 
 def channel_extremes(graph: OnnxGraph, images: Iterable[np.ndarray], values: Iterable[str]) -> ChannelExtremes:
@@ -68,17 +71,36 @@ def histograms(
     weights: dict[str, np.ndarray],
 ) -> dict[str, Histograms]:
     """Histograms of the values in ``weights`` (a weight a channel, [channels]) over ``images``."""
-    per_image: dict[str, list[np.ndarray]] = {name: [] for name in weights}
+    counts = {name: np.zeros(BINS) for name in weights}
     weighted = {name: np.zeros(BINS) for name in weights}
+    tails: dict[str, list[tuple[float, float]]] = {name: [] for name in weights}
     for arrays in observe(graph, images, weights):
         for name, array in arrays.items():
             low, high = extremes.range_of(name)
             step = 2 if array.shape[3] >= DENSE_SIDE else 1
             bins = _bins(array[0, :, ::step, ::step], low, high)
-            per_image[name].append(np.bincount(bins.reshape(-1), minlength=BINS).astype(np.float32))
+            found = np.bincount(bins.reshape(-1), minlength=BINS)
+            counts[name] += found
             each = np.repeat(weights[name], bins.shape[1])
             weighted[name] += np.bincount(bins.reshape(-1), each, minlength=BINS)
-    return {name: Histograms(*extremes.range_of(name), np.stack(per_image[name]), weighted[name]) for name in weights}
+            tails[name].append(_percentiles(found, _centres(low, high)))
+    return {
+        name: Histograms(
+            *extremes.range_of(name), counts[name], weighted[name], tuple(np.mean(tails[name], axis=0).tolist())
+        )
+        for name in weights
+    }
+
+
+def _centres(low: float, high: float) -> np.ndarray:
+    return low + (np.arange(BINS) + 0.5) * ((high - low) / BINS)
+
+
+def _percentiles(counts: np.ndarray, centres: np.ndarray) -> tuple[float, float]:
+    """The numbers that all but a tail of 0.01 percent of ``counts`` lie above, and below."""
+    shares = np.cumsum(counts) / counts.sum()
+    tail = 1 - PERCENTILE / 100
+    return float(centres[(shares > tail).argmax()]), float(centres[(shares >= 1 - tail).argmax()])
 
 
 def _bins(array: np.ndarray, low: float, high: float) -> np.ndarray:

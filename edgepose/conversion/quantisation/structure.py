@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from edgepose.conversion.onnx_graph import Node, OnnxGraph
+from edgepose.conversion.onnx_graph import Node, OnnxGraph, Shape
 
 # The operators that INT8 engines compute in integers. A Clip behind one of them is part of it.
 INTEGER_OPERATORS = ("Add", "AveragePool", "Concat", "Conv", "GlobalAveragePool", "Mul", "ReduceMean", "Sigmoid")
@@ -38,15 +38,38 @@ class InvertedBottleneck(NamedTuple):
     project: Node
 
 
-def quantised_values(graph: OnnxGraph) -> list[str]:
-    """The activations that become integers in a whole INT8 engine, in the graph's order, the input first."""
-    clamped = {node.inputs[0] for node in graph.nodes if node.operator in CLAMPS}
+def quantised_values(graph: OnnxGraph, symmetric: bool = False) -> list[str]:
+    """The activations that become integers in a whole INT8 engine, in the graph's order.
+
+    ``symmetric``: what convolutions over maps read, for TensorRT; else the input and all that is computed, for TFLite.
+    """
+    if symmetric:
+        shapes = graph.shapes()
+        return list(dict.fromkeys(node.inputs[0] for node in graph.nodes if is_map_convolution(node, shapes)))
+    clamped = clamped_values(graph)
     computed = [
         node.output
         for node in graph.nodes
         if node.operator in CLAMPS or (node.operator in INTEGER_OPERATORS and node.output not in clamped)
     ]
     return [graph.inputs[0].name, *computed]
+
+
+def is_map_convolution(node: Node, shapes: dict[str, Shape]) -> bool:
+    """Whether ``node`` is a convolution over a map, not over the single pixel of squeeze-and-excitation."""
+    return node.operator == "Conv" and shapes[node.output][2:] != (1, 1)
+
+
+def clamped_values(graph: OnnxGraph) -> dict[str, Node]:
+    """The values that nothing but a clip reads, and that clip: engines never write them."""
+    return {
+        value: readers[0]
+        for value, readers in graph.consumers().items()
+        if len(readers) == 1
+        and readers[0].operator in CLAMPS
+        and readers[0].inputs[0] == value
+        and value not in graph.outputs
+    }
 
 
 def swishes(graph: OnnxGraph) -> dict[str, Swish]:
@@ -70,7 +93,7 @@ def inverted_bottlenecks(graph: OnnxGraph) -> list[InvertedBottleneck]:
     by_product = {swish.product.output: swish for swish in known.values()}
     blocks = []
     for depthwise in graph.nodes:
-        if depthwise.operator != "Conv" or depthwise.attributes.get("group", 1) == 1:
+        if not is_depthwise(graph, depthwise):
             continue
         first, second = by_product.get(depthwise.inputs[0]), known.get(depthwise.output)
         if first is None or second is None or len(consumers[depthwise.inputs[0]]) != 1:
@@ -87,12 +110,21 @@ def inverted_bottlenecks(graph: OnnxGraph) -> list[InvertedBottleneck]:
             [len(reduce), len(project)] == [1, 1]
             and all(node is not None and node.operator == "Conv" for node in (expand, restore, reduce[0], project[0]))
             and len(consumers[gate.output] if gate is not None else ()) == 1
+            and len(consumers[restore.output] if restore is not None else ()) == 1
         )
         if whole and expand is not None and restore is not None and gate is not None and _is_pointwise(graph, expand):
             blocks.append(
                 InvertedBottleneck(expand, first, depthwise, second, mean, reduce[0], restore, gate, gated, project[0])
             )
     return blocks
+
+
+def is_depthwise(graph: OnnxGraph, node: Node) -> bool:
+    """Whether ``node`` convolves each channel alone, into one."""
+    if node.operator != "Conv":
+        return False
+    outputs, inputs = graph.constants[node.inputs[1]].shape[:2]
+    return inputs == 1 and node.attributes.get("group", 1) == outputs > 1
 
 
 def _is_pointwise(graph: OnnxGraph, conv: Node) -> bool:

@@ -63,6 +63,8 @@ def _conv_transpose(node: Node, inputs: list[Tensor]) -> Tensor:
     top, left, bottom, right = node.attributes.get("pads", (0, 0, 0, 0))
     if (top, left) != (bottom, right):
         raise ConversionError(f"{node.describe()} crops unevenly, which is not supported")
+    if any(node.attributes.get("output_padding", ())):
+        raise ConversionError(f"{node.describe()} pads its output, which is not supported")
     image, weights, *bias = inputs
     return functional.conv_transpose2d(
         image,
@@ -77,6 +79,8 @@ def _conv_transpose(node: Node, inputs: list[Tensor]) -> Tensor:
 def _average_pool(node: Node, inputs: list[Tensor]) -> Tensor:
     if any(node.attributes.get("pads", ())) and not node.attributes.get("count_include_pad", 0):
         raise ConversionError(f"{node.describe()} pads its averages, which is not supported")
+    if node.attributes.get("ceil_mode", 0):
+        raise ConversionError(f"{node.describe()} rounds its size up, which is not supported")
     return functional.avg_pool2d(
         _padded(node, inputs[0]), node.attributes["kernel_shape"], tuple(node.attributes.get("strides", (1, 1)))
     )
