@@ -69,7 +69,7 @@ def _peer_lines(record: VariantRecord) -> list[str]:
     ours = next(row for row in record.rows if row.name == "int8")
     lines = [
         "",
-        f"Ranges of {record.variant} by the usual calibrators, all else alike (one calibration set, measured):",
+        f"Ranges of {record.variant} by the usual calibrators (first calibration set alone), all else alike, measured:",
         "",
         "| | PCKh@50 lost | PCKh@10 lost | within 0.1 head, % |",
         "| --- | ---: | ---: | ---: |",
