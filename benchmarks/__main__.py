@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from benchmarks import accuracy, decoder, end_to_end, footprint, network
+from benchmarks import accuracy, decoder, end_to_end, footprint, network, quantisation
 from benchmarks.results import RESULTS, TABLE, Report, write_table
 from edgepose.runtime.errors import EXIT_DONE, EXIT_GATE
 
-BENCHMARKS = {
-    "accuracy": accuracy.run,
-    "decoder": lambda _, quick: decoder.run(quick),
-    "network": network.run,
-    "end_to_end": end_to_end.run,
-    "footprint": footprint.run,
+# What each makes of the options: one report, or several.
+BENCHMARKS: dict[str, Callable[[argparse.Namespace], Iterable[Report]]] = {
+    "accuracy": lambda options: [accuracy.run(options.bundles, options.quick)],
+    "quantisation": lambda options: quantisation.run(options.bundles, options.quick, options.variants, options.seeds),
+    "decoder": lambda options: [decoder.run(options.quick)],
+    "network": lambda options: [network.run(options.bundles, options.quick)],
+    "end_to_end": lambda options: [end_to_end.run(options.bundles, options.quick)],
+    "footprint": lambda options: [footprint.run(options.bundles, options.quick)],
 }
 
 
@@ -24,14 +27,17 @@ def main() -> int:
     parser.add_argument("--bundles", type=Path, required=True, help="folder for the float bundles")
     parser.add_argument("--only", nargs="+", choices=BENCHMARKS, default=list(BENCHMARKS), help="run these alone")
     parser.add_argument("--quick", action="store_true", help="few samples, to see that it runs; nothing is written")
+    variants = quantisation.ALL_VARIANTS
+    parser.add_argument("--variants", nargs="+", choices=variants, default=variants, help="quantisation of these alone")
+    parser.add_argument("--seeds", type=int, choices=range(1, 10), help="calibration sets a variant in quantisation")
     options = parser.parse_args()
     failed = 0
     for name in options.only:
         print(f"{name} ...", flush=True)
-        report = BENCHMARKS[name](options.bundles, options.quick)
-        failed += _show(report)
-        if not options.quick:
-            report.write(RESULTS)
+        for report in BENCHMARKS[name](options):
+            failed += _show(report)
+            if not options.quick:
+                report.write(RESULTS)
     if options.quick:
         return EXIT_DONE
     write_table(RESULTS, TABLE)

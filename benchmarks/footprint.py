@@ -108,7 +108,7 @@ def _conversion(report: Report, folder: Path, repeats: int) -> None:
     runs = []
     for number in range(repeats):
         cache = folder / f"cache-{number}"
-        document, _ = _child(CONVERT, str(folder / f"{number}.edgepose"), environment={"EDGEPOSE_CACHE": str(cache)})
+        document, _ = run_child(CONVERT, str(folder / f"{number}.edgepose"), environment={"EDGEPOSE_CACHE": str(cache)})
         runs.append(document)
     seconds = statistics.median(entry["seconds"] for entry in runs)
     report.add(Figure("conversion of RT, cold", seconds, "s", at_most=CONVERSION_S))
@@ -130,7 +130,7 @@ def _first_pose(report: Report, folder: Path, bundle: Path, repeats: int) -> Non
     samples: dict[str, dict[str, list[float]]] = {name: {"start_ms": [], "peak_mb": []} for name in commands}
     for _ in range(repeats):
         for name, command in commands.items():
-            document, started = _child(*command)
+            document, started = run_child(*command)
             if name == "edgepose":
                 _require_device_half(document, bundle)
             samples[name]["start_ms"].append(round(1e3 * (document["done"] - started), 1))
@@ -164,7 +164,7 @@ def _require_device_half(document: dict, bundle: Path) -> None:
         raise SystemExit(f"the device half imported {', '.join(document['foreign'])}")
 
 
-def _child(code: str, *arguments: str, environment: dict[str, str] | None = None) -> tuple[dict, float]:
+def run_child(code: str, *arguments: str, environment: dict[str, str] | None = None) -> tuple[dict, float]:
     """Run ``code`` in a fresh interpreter: its last line as JSON, and when it started (monotonic clock)."""
     started = time.monotonic()
     done = subprocess.run(

@@ -14,23 +14,20 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 from torch import Tensor, nn
 
-from edgepose.checkpoints import build_network, load_checkpoint
+from benchmarks.official_weights import UNREAD_HEADS, Folded, install, read_tflite, tflite_network
+from edgepose.checkpoints import build_network, load_checkpoint, save_safetensors
 from edgepose.checkpoints.official_names import official_layer_names
 from edgepose.network import EfficientPose
 from edgepose.network.layers import ConvNorm
-from edgepose.network.variants import Variant, get_variant
+from edgepose.network.variants import Variant
 
 CROPS = 50
 WORKERS = 2
 TOLERANCE = 5e-4
 TIE = 1e-4  # two cells of the official map that differ by less may swap places
-UNREAD_HEADS = {"pass1_skeleton_pafs", "pass2_detection1_confs"}
-
-Folded = dict[str, tuple[Tensor, Tensor]]
 
 
 @pytest.mark.parametrize("name", ["RT", "I", "RT_LITE", "I_LITE"])
@@ -42,10 +39,10 @@ def test_keras_weights_give_the_official_heatmaps(name, reference):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["II", "II_LITE"])
-def test_tflite_weights_give_the_official_heatmaps(name, reference):
-    network = EfficientPose(get_variant(name)).eval()
-    install(network, read_tflite(tflite_file(reference, name)))
-    check_parity(network, reference)
+def test_tflite_weights_give_the_official_heatmaps(name, reference, tmp_path):
+    """By way of the checkpoint that the benchmarks convert."""
+    save_safetensors(tflite_network(tflite_file(reference, name), name), tmp_path / "weights.safetensors")
+    check_parity(build_network(name, load_checkpoint(tmp_path / "weights.safetensors", name)), reference)
 
 
 @pytest.mark.parametrize("name", ["RT", "I", "RT_LITE", "I_LITE"])
@@ -136,52 +133,4 @@ def folded(network: EfficientPose) -> Folded:
             convolutions[names[f"{path}.conv"]] = weight.detach(), (norm.bias - norm.running_mean * scale).detach()
         elif isinstance(module, nn.Conv2d) and module.bias is not None:
             convolutions[names[path]] = module.weight.detach(), module.bias.detach()
-    return convolutions
-
-
-def install(network: EfficientPose, convolutions: Folded) -> None:
-    """Give ``network`` these convolutions in place of its own and of its batch normalisations."""
-    names = official_layer_names(network)
-    unused = set(convolutions) - UNREAD_HEADS
-    for path, module in network.named_modules():
-        if isinstance(module, ConvNorm):
-            module.norm = nn.Identity()
-        elif isinstance(module, nn.Conv2d):
-            weight, bias = convolutions[names[path]]
-            assert module.weight.shape == weight.shape
-            module.weight = nn.Parameter(weight.contiguous())
-            module.bias = nn.Parameter(bias)
-            unused.discard(names[path])
-    assert unused == set()
-
-
-def read_tflite(path: Path) -> Folded:
-    """``{official layer name: (weight, bias)}`` of every convolution of an official TFLite file."""
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(path.read_bytes(), 0))
-    (graph,) = model.subgraphs
-
-    def is_kind(operator: schema.OperatorT, kind: int) -> bool:
-        code = model.operatorCodes[operator.opcodeIndex]
-        return max(code.builtinCode, code.deprecatedBuiltinCode) == kind
-
-    float16_of = {
-        operator.outputs[0]: operator.inputs[0]
-        for operator in graph.operators
-        if is_kind(operator, schema.BuiltinOperator.DEQUANTIZE)
-    }
-
-    def constant(index: int) -> Tensor:
-        tensor = graph.tensors[float16_of[index]]
-        data = np.frombuffer(bytes(model.buffers[tensor.buffer].data), np.float16)
-        return torch.from_numpy(data.reshape(tensor.shape).astype(np.float32))
-
-    convolutions = {}
-    for operator in graph.operators:
-        depthwise = is_kind(operator, schema.BuiltinOperator.DEPTHWISE_CONV_2D)
-        if depthwise or is_kind(operator, schema.BuiltinOperator.CONV_2D):
-            _, weight, bias = operator.inputs
-            layer = graph.tensors[bias].name.decode().rpartition("/")[0]
-            # Stored [out, h, w, in], and depthwise ones [1, h, w, channels].
-            axes = (3, 0, 1, 2) if depthwise else (0, 3, 1, 2)
-            convolutions[layer] = constant(weight).permute(axes), constant(bias)
     return convolutions

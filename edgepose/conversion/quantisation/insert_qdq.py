@@ -18,7 +18,12 @@ from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
 from edgepose.conversion.onnx_graph import Node, OnnxGraph
 from edgepose.conversion.quantisation.ranges import Range
-from edgepose.conversion.quantisation.structure import CLAMPS, INTEGER_OPERATORS, clamped_values
+from edgepose.conversion.quantisation.structure import (
+    CLAMPS,
+    INTEGER_OPERATORS,
+    clamped_values,
+    is_map_convolution,
+)
 
 # Engines hold biases as int32 in steps of input scale times weight scale. A channel with hardly any weights would need
 # a bias beyond that: its weights get the larger scale that keeps the bias below this.
@@ -42,7 +47,9 @@ def insert_qdq(
     """
     graph = _with_own_weights(graph)
     # What only a clip reads has the clip's range: saturating to it is clipping, and the quantiser drops the clip.
-    ranges = ranges | {value: ranges[clip.output] for value, clip in clamped_values(graph).items()}
+    ranges = ranges | {
+        value: ranges[clip.output] for value, clip in clamped_values(graph).items() if clip.output in ranges
+    }
     parameters = {name: scale_and_zero_point(range_, symmetric) for name, range_ in ranges.items()}
     if not symmetric:
         parameters |= {node.output: SIGMOID for node in graph.nodes if node.operator == "Sigmoid"}
@@ -97,11 +104,7 @@ def _integer_nodes(graph: OnnxGraph, symmetric: bool, float_nodes: Collection[st
     shapes, producers = graph.shapes(), graph.producers()
     if symmetric:
         # Squeeze-and-excitation stays float: it is nothing to compute, and all to lose.
-        return [
-            node
-            for node in graph.nodes
-            if node.operator == "Conv" and node.name not in float_nodes and shapes[node.output][2:] != (1, 1)
-        ]
+        return [node for node in graph.nodes if node.name not in float_nodes and is_map_convolution(node, shapes)]
     return [
         node
         for node in graph.nodes

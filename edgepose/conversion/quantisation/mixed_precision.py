@@ -10,6 +10,7 @@ from __future__ import annotations
 from edgepose.conversion.complexity import node_macs
 from edgepose.conversion.onnx_graph import OnnxGraph
 from edgepose.conversion.quantisation.quantise import Calibration
+from edgepose.conversion.quantisation.structure import is_map_convolution
 
 LONGEST_RUN = 3
 
@@ -46,7 +47,7 @@ def _layers(graph: OnnxGraph) -> list[list[str]]:
     shapes = graph.shapes()
     layers: list[list[str]] = []
     for node in graph.nodes:
-        if not layers or (node.operator == "Conv" and shapes[node.output][2:] != (1, 1)):
+        if not layers or is_map_convolution(node, shapes):
             layers.append([])
         layers[-1].append(node.name)
     return layers

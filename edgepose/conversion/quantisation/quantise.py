@@ -123,7 +123,7 @@ def _choose_ranges(
 ) -> tuple[dict[str, Range], dict[str, float]]:
     shapes, known = graph.shapes(), swishes(graph)
     swished = {swish.product.output for swish in known.values()}
-    values = quantised_values(graph)
+    values = quantised_values(graph, symmetric)
     step("observing ranges")
     extremes = channel_extremes(graph, images, values)
     # An input of a swish matters as much as its output does, once it has passed it.

@@ -35,34 +35,32 @@ def channel_sensitivities(graph: OnnxGraph, images: Iterable[np.ndarray]) -> dic
     """
     network = TorchGraph(graph)
     generator = torch.Generator().manual_seed(SEED)
-    totals: dict[str, np.ndarray] = {}
+    squares = _GradientSquares()
     passes = 0
     with one_torch_thread():
         for image in images:
-            probes = _Probes()
-            tops = _peak_places(network(as_tensor(image), probes)[0])
+            tops = _peak_places(network(as_tensor(image).requires_grad_(), squares.watch)[0])
             for draw in range(DRAWS):
                 signs = 2.0 * torch.randint(0, 2, tops.shape, generator=generator) - 1.0
-                for name, gradient in probes.gradients((signs * tops).sum(), keep=draw < DRAWS - 1).items():
-                    totals[name] = totals.get(name, 0.0) + (gradient[0].double() ** 2).sum((1, 2)).numpy()
+                (signs * tops).sum().backward(retain_graph=draw < DRAWS - 1)
                 passes += 1
-    return {name: total / passes for name, total in totals.items()}
+    return {name: total / passes for name, total in squares.totals.items()}
 
 
-class _Probes:
-    """Adds a zero to every value, by which results can be differentiated."""
+class _GradientSquares:
+    """Sums the squared derivatives by every value as a backward pass comes by: none is kept."""
 
     def __init__(self) -> None:
-        self._zeros: dict[str, Tensor] = {}
+        self.totals: dict[str, np.ndarray] = {}
 
-    def __call__(self, name: str, value: Tensor) -> Tensor:
-        self._zeros[name] = torch.zeros_like(value, requires_grad=True)
-        return value + self._zeros[name]
+    def watch(self, name: str, value: Tensor) -> Tensor:
+        """Remember the derivatives by ``value`` under ``name``, per channel."""
 
-    def gradients(self, result: Tensor, keep: bool) -> dict[str, Tensor]:
-        """The derivatives of the number ``result`` by each value that it depends on."""
-        found = torch.autograd.grad(result, list(self._zeros.values()), retain_graph=keep, allow_unused=True)
-        return {name: each for name, each in zip(self._zeros, found, strict=True) if each is not None}
+        def add(gradient: Tensor) -> None:
+            self.totals[name] = self.totals.get(name, 0.0) + (gradient[0].double() ** 2).sum((1, 2)).numpy()
+
+        value.register_hook(add)
+        return value
 
 
 def _peak_places(heatmaps: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from edgepose.conversion.onnx_graph import Node, OnnxGraph
+from edgepose.conversion.onnx_graph import Node, OnnxGraph, Shape
 
 # The operators that INT8 engines compute in integers. A Clip behind one of them is part of it.
 INTEGER_OPERATORS = ("Add", "AveragePool", "Concat", "Conv", "GlobalAveragePool", "Mul", "ReduceMean", "Sigmoid")
@@ -38,8 +38,14 @@ class InvertedBottleneck(NamedTuple):
     project: Node
 
 
-def quantised_values(graph: OnnxGraph) -> list[str]:
-    """The activations that become integers in a whole INT8 engine, in the graph's order, the input first."""
+def quantised_values(graph: OnnxGraph, symmetric: bool = False) -> list[str]:
+    """The activations that become integers in a whole INT8 engine, in the graph's order.
+
+    ``symmetric``: what convolutions over maps read, for TensorRT; else the input and all that is computed, for TFLite.
+    """
+    if symmetric:
+        shapes = graph.shapes()
+        return list(dict.fromkeys(node.inputs[0] for node in graph.nodes if is_map_convolution(node, shapes)))
     clamped = clamped_values(graph)
     computed = [
         node.output
@@ -47,6 +53,11 @@ def quantised_values(graph: OnnxGraph) -> list[str]:
         if node.operator in CLAMPS or (node.operator in INTEGER_OPERATORS and node.output not in clamped)
     ]
     return [graph.inputs[0].name, *computed]
+
+
+def is_map_convolution(node: Node, shapes: dict[str, Shape]) -> bool:
+    """Whether ``node`` is a convolution over a map, not over the single pixel of squeeze-and-excitation."""
+    return node.operator == "Conv" and shapes[node.output][2:] != (1, 1)
 
 
 def clamped_values(graph: OnnxGraph) -> dict[str, Node]:
