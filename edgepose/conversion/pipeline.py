@@ -94,7 +94,7 @@ class _Conversion:
 
     def run(self) -> ConversionResult:
         if self.plan.precisions != ("fp32",):  # a set that does not serve is refused before any work
-            self.request.limits.require_possible(self.samples.dataset)
+            self._open_samples()
         self.source = source = self._find_source()
         exported = self._stage(
             "export",
@@ -220,6 +220,14 @@ class _Conversion:
             self.warnings.append(message)
             self.progress.warn(message)
         return samples
+
+    def _open_samples(self) -> None:
+        self.progress.begin("samples")
+        started = time.perf_counter()
+        samples = self.samples
+        self.request.limits.require_possible(samples.dataset)
+        note = f"{len(samples.source)} crops of {samples.source.name}, {len(samples.held_out)} of them held out"
+        self._finish("samples", note, started, cached=False)
 
     def _find_source(self) -> dict[str, str]:
         """What the network comes from: the kind and digest of a checkpoint or ONNX file."""

@@ -1,11 +1,8 @@
-"""Q/DQ graphs for tests: small ones with steps of one's choice, and whole networks by the ranges of a few images."""
+"""Q/DQ graphs for tests: with steps of one's choice, or by the ranges of a few images."""
 
 import numpy as np
 import onnx
 import onnxruntime
-from onnxruntime.quantization import CalibrationMethod, QuantType
-from onnxruntime.quantization.calibrate import TensorsData
-from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
 from edgepose.conversion.onnx_graph import Node, OnnxGraph
 
@@ -76,54 +73,6 @@ def ranges_of(graph: OnnxGraph, images: np.ndarray) -> dict[str, tuple[float, fl
     ranges = {name: (min(run[name].min() for run in runs), max(run[name].max() for run in runs)) for name in names}
     ranges[source] = images.min(), images.max()
     return {name: (float(low), float(high)) for name, (low, high) in ranges.items()}
-
-
-def quantised_network(onnx_bytes: bytes, images: np.ndarray) -> bytes:
-    """The Q/DQ graph of a float network as ONNX Runtime's quantiser writes it, by the ranges over ``images``."""
-    graph = OnnxGraph.from_bytes(onnx_bytes)
-    steps = _steps_of(graph, images)
-    overrides = {name: [_override(*step)] for name, step in steps.items()}
-    for node in graph.nodes:
-        if node.operator == "Conv":
-            overrides[node.inputs[1]] = [
-                {"axis": 0} | _override(scale, 0) for scale in _filter_scales(graph, node, steps[node.inputs[0]][0])
-            ]
-    tensors = TensorsData(
-        CalibrationMethod.MinMax, {name: (np.float32(0), np.float32(scale)) for name, (scale, _) in steps.items()}
-    )
-    operators = sorted({node.operator for node in graph.nodes})
-    options = {
-        "WeightSymmetric": True,
-        "QuantizeBias": False,
-        "TensorQuantOverrides": overrides,
-        "ForceQuantizeNoInputCheck": True,
-    }
-    quantiser = QDQQuantizer(
-        onnx.load_from_string(onnx_bytes),
-        per_channel=True,
-        reduce_range=False,
-        weight_qType=QuantType.QInt8,
-        activation_qType=QuantType.QInt8,
-        tensors_range=tensors,
-        nodes_to_quantize=[node.name for node in graph.nodes],
-        nodes_to_exclude=[],
-        op_types_to_quantize=operators,
-        extra_options=options,
-    )
-    quantiser.quantize_model()
-    quantiser.model.topological_sort()
-    return OnnxGraph.from_bytes(quantiser.model.model.SerializeToString()).to_bytes()
-
-
-def _override(scale: float, zero_point: int) -> dict:
-    return {"scale": np.array(scale, np.float32), "zero_point": np.array(zero_point, np.int8)}
-
-
-def _filter_scales(graph: OnnxGraph, node: Node, input_scale: float) -> np.ndarray:
-    """One scale an output channel, wide enough that the bias fits int32 with room to spare."""
-    weights, bias = (graph.constants[name] for name in node.inputs[1:])
-    widest = np.abs(weights.reshape(len(weights), -1)).max(axis=1) / 127
-    return np.maximum(np.maximum(widest, np.abs(bias) / (input_scale * 2**27)), 1e-12)
 
 
 def _quantised(

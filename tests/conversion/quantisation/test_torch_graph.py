@@ -15,7 +15,7 @@ from edgepose.runtime.errors import ConversionError
 PADDED = {"kernel_shape": [2, 2], "pads": [1, 0, 0, 1], "count_include_pad": 1}
 
 
-@pytest.mark.parametrize("variant", list(VARIANTS))
+@pytest.mark.parametrize("variant", [name for name in VARIANTS if name not in ("III", "IV")])  # no other operators
 def test_every_variant_is_the_same_in_torch(variant):
     graph = float_graph(variant)
     with torch.inference_mode():
