@@ -21,7 +21,7 @@ def float_graph(variant: str) -> OnnxGraph:
 
 def extremes_of(graph: OnnxGraph, images: list[np.ndarray] | None = None) -> ChannelExtremes:
     """The extremes of all values that a calibration looks at."""
-    return channel_extremes(graph, images or IMAGES, {*quantised_values(graph), *linear_values(graph)})
+    return channel_extremes(graph, images or IMAGES, [*quantised_values(graph), *sorted(linear_values(graph))])
 
 
 def ranges_of(graph: OnnxGraph, images: list[np.ndarray] | None = None) -> dict[str, Range]:

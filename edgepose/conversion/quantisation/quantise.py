@@ -70,7 +70,7 @@ def calibrate(
     """
     graph = OnnxGraph.from_bytes(onnx)
     step("observing channels")
-    extremes = channel_extremes(graph, images, {*quantised_values(graph), *linear_values(graph)})
+    extremes = channel_extremes(graph, images, [*quantised_values(graph), *sorted(linear_values(graph))])
     equalised = equalise(graph, extremes)
     record: dict[str, Any] = {"calibrator": calibrator, "crops": len(images), "equalised_channels": equalised}
     if symmetric:
