@@ -31,6 +31,8 @@ def observe(graph: OnnxGraph, images: Iterable[np.ndarray], values: Iterable[str
     )
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = THREADS
+    # Threads that spin while they wait make a busy machine several times slower.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = ERRORS_ONLY
     with _onnxruntime_errors():
         session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
