@@ -1,4 +1,4 @@
-"""``python -m benchmarks --bundles DIR``: run the benchmarks, write ``results/*.json`` and README.md."""
+"""``python -m benchmarks --bundles DIR``: run the benchmarks, write ``results/*.json`` and the pages made of them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from benchmarks import accuracy, decoder, end_to_end, footprint, network, quantisation
+from benchmarks.bundles import ALL_VARIANTS
+from benchmarks.precision_page import DOCS, write_page
 from benchmarks.results import RESULTS, TABLE, Report, write_table
 from edgepose.runtime.errors import EXIT_DONE, EXIT_GATE
 
@@ -24,13 +26,20 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], Iterable[Report]]] = {
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--bundles", type=Path, required=True, help="folder for the float bundles")
+    parser.add_argument("--bundles", type=Path, help="folder for the bundles and calibration sets")
     parser.add_argument("--only", nargs="+", choices=BENCHMARKS, default=list(BENCHMARKS), help="run these alone")
     parser.add_argument("--quick", action="store_true", help="few samples, to see that it runs; nothing is written")
-    variants = quantisation.ALL_VARIANTS
-    parser.add_argument("--variants", nargs="+", choices=variants, default=variants, help="quantisation of these alone")
+    parser.add_argument(
+        "--variants", nargs="+", choices=ALL_VARIANTS, default=ALL_VARIANTS, help="quantisation of these alone"
+    )
     parser.add_argument("--seeds", type=int, choices=range(1, 10), help="calibration sets a variant in quantisation")
+    parser.add_argument("--plots", action="store_true", help="write the pages and plots from the records alone")
     options = parser.parse_args()
+    if options.plots:
+        _write_pages()
+        return EXIT_DONE
+    if options.bundles is None:
+        parser.error("name a folder with --bundles")
     failed = 0
     for name in options.only:
         print(f"{name} ...", flush=True)
@@ -40,9 +49,14 @@ def main() -> int:
                 report.write(RESULTS)
     if options.quick:
         return EXIT_DONE
-    write_table(RESULTS, TABLE)
-    print(f"wrote {TABLE}")
+    _write_pages()
     return EXIT_GATE if failed else EXIT_DONE
+
+
+def _write_pages() -> None:
+    write_table(RESULTS, TABLE)
+    for path in (TABLE, *write_page(RESULTS, DOCS)):
+        print(f"wrote {path}")
 
 
 def _show(report: Report) -> int:

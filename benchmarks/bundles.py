@@ -11,6 +11,7 @@ from benchmarks.official_recipe import official_tflite, reference_folder
 VARIANTS = ("RT", "I", "RT_LITE", "I_LITE")
 # The weights of these are published in TFLite files alone.
 TFLITE_VARIANTS = ("II", "II_LITE")
+ALL_VARIANTS = ("RT", "I", "II", "RT_LITE", "I_LITE", "II_LITE")
 CALIBRATION_CROPS = 128
 
 

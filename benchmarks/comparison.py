@@ -41,7 +41,7 @@ class Comparison:
         estimates = {name: getattr(self, name) for name in ("loss50", "loss10", "within01")}
         rounded = {
             name: {
-                "value": round(one.value, 3),
+                "value": round(one.value, 6),
                 "interval95": [round(one.low, 3), round(one.high, 3)],
                 "seeds": [round(value, 3) for value in one.seeds],
             }

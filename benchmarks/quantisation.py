@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.bundles import CALIBRATION_CROPS, TFLITE_VARIANTS, VARIANTS, bundle_path, calibration_set, is_lite
+from benchmarks.bundles import ALL_VARIANTS, CALIBRATION_CROPS, TFLITE_VARIANTS, bundle_path, calibration_set, is_lite
 from benchmarks.comparison import Comparison, Estimate, compare, joints_found
 from benchmarks.footprint import run_child
 from benchmarks.official_recipe import reference_dataset
@@ -29,7 +29,6 @@ from edgepose.evaluation.predictions import Predictions, predict_all
 from edgepose.network.variants import get_variant
 from edgepose.runtime.bundle import Bundle
 
-ALL_VARIANTS = (*VARIANTS, *TFLITE_VARIANTS)
 # The large ones take minutes a seed.
 SEEDS = {variant: 1 if variant in TFLITE_VARIANTS else 3 for variant in ALL_VARIANTS}
 CROP_SCALE = 1.0
@@ -136,14 +135,16 @@ def _report(bundles: Path, dataset: PoseDataset, variant: str, sets: list[Path],
         variant, float_bundle, [*(each for one in candidates for each in one.bundles), *peers.values()], dataset
     )
     counts = {name: row.tolist() for name, row in joints_found(reference).items()}
-    report.samples |= {"conditions": reference.conditions(), "variant": variant, "float": counts, "rows": {}}
+    report.samples |= {"conditions": reference.conditions(), "variant": variant, "float": counts}
+    report.samples |= {"precisions": {}, "peers": {}}
     for candidate in candidates:
         found, others = others[: len(candidate.bundles)], others[len(candidate.bundles) :]
         _add(report, candidate, compare(found, reference), candidate.precision.bounds(variant) if bounded else None)
     for name, one in zip(peers, others, strict=True):
         comparison = compare([one], reference)
-        _add_losses(report, f"int8 TFLite with {name} ranges", comparison, None)
-        report.samples["rows"][f"int8, {name}"] = {"kind": MEASURED, **comparison.to_dict()}
+        title = f"int8 TFLite with {name} ranges"
+        _add_losses(report, title, comparison, None)
+        report.samples["peers"][name] = {"title": title, "kind": MEASURED, **comparison.to_dict()}
     if variant == PEERS_OF:
         _add_cost(report, float_bundle, sets[0], variant)
     return report
@@ -249,12 +250,13 @@ def _upright(record: PersonRecord) -> bool:
 def _add(report: Report, candidate: Candidate, comparison: Comparison, bounds: Bounds | None) -> None:
     precision = candidate.precision
     _add_losses(report, precision.title, comparison, bounds)
-    row = {"kind": precision.kind, **comparison.to_dict()}
+    row = {"title": precision.title, "kind": precision.kind, **comparison.to_dict()}
+    row["bounds"] = None if bounds is None else asdict(bounds)
     if candidate.integer_macs is not None:
         title, percent = f"{precision.title}: multiply-adds in int8", 100 * candidate.integer_macs
         report.add(Figure(title, percent, "%", at_least=LEAST_INTEGER_PERCENT))
         row["integer_macs"] = round(candidate.integer_macs, 4)
-    report.samples["rows"][precision.name] = row
+    report.samples["precisions"][precision.name] = row
 
 
 def _add_losses(report: Report, title: str, comparison: Comparison, bounds: Bounds | None) -> None:

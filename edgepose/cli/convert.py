@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from edgepose.cli.console import new_table, out, print_json, print_warning
+from edgepose.cli.held_out import held_out_sentences
 from edgepose.conversion.progress import StageReport
 from edgepose.runtime.quiet import engine_chatter_hidden
 
@@ -114,7 +115,7 @@ def _print_result(result: Any) -> None:
         f"{engine['macs'] / 1e9:.2f} G multiply-adds",
         soft_wrap=True,
     )
-    for line in _measured(manifest):
+    for line in held_out_sentences(manifest):
         out.print(line, soft_wrap=True)
     for precision, reason in result.rejected.items():
         out.print(f"Not {precision}: {reason}", soft_wrap=True)
@@ -122,34 +123,6 @@ def _print_result(result: Any) -> None:
     out.print()
     out.print(f"Try it here:        edgepose run {result.path} PHOTO.jpg --overlay pose.png", soft_wrap=True)
     out.print(f"On the device:      python3 {result.path.name} run PHOTO.jpg --overlay pose.png", soft_wrap=True)
-
-
-def _measured(manifest: dict[str, Any]) -> list[str]:
-    """What the crops held out of the calibration set showed, in sentences."""
-    measured = manifest["measured"]
-    if "held_out" not in measured:
-        return []
-    drift, crops = measured["held_out"]["drift"], measured["held_out"]["crops"]
-    lines = []
-    if "integer_macs" in measured:
-        left = len(measured["float_layers"])
-        mixed = f", {left} operators in float" if left else ", every operator"
-        lines.append(f"{measured['integer_macs']:.1%} of the multiply-adds in int8{mixed}")
-    within, beyond = (drift[f"within_{heads}_head"] for heads in ("0.1", "0.5"))
-    low, high = within["interval95"]
-    lines.append(
-        f"On {crops} crops held out of {manifest['provenance']['calibration_set']['name']!r}: {within['total']:.1f} % "
-        f"({low:.1f} to {high:.1f}) of the joints within 0.1 head of the float model's, {beyond['total']:.1f} % "
-        "within 0.5 head"
-    )
-    if drift["pckh50_points"] is not None:
-        change = [drift[f"pckh{percent}_points"] for percent in (50, 10)]
-        words = [
-            f"PCKh@{percent} {each['total']:+.1f} ({each['interval95'][0]:+.1f} to {each['interval95'][1]:+.1f})"
-            for percent, each in zip((50, 10), change, strict=True)
-        ]
-        lines.append(f"Drift there, in points: {', '.join(words)}")
-    return lines
 
 
 def _sides(tensor: dict[str, Any]) -> tuple[int, int]:

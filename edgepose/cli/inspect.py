@@ -8,6 +8,7 @@ from typing import Any
 import typer
 
 from edgepose.cli.console import new_table, out, print_json
+from edgepose.cli.held_out import held_out_sentences
 
 # Along the pipeline, where a manifest sorts by name.
 GATE_ORDER = ("source_to_onnx", "source_to_simplified_onnx", "simplified_onnx_to_engine")
@@ -43,11 +44,13 @@ def inspect(
         ("source", "source"),
         ("onnx", "onnx"),
         ("simplified", "simplified_onnx"),
+        ("quantised", "quantised_onnx"),
         ("engine", "engine"),
+        ("calibration", "calibration_set"),
     ):
         entry = provenance.get(key)
         if isinstance(entry, dict):
-            kind = f"{entry['kind']}, " if "kind" in entry else ""
+            kind = "".join(f"{entry[name]}, " for name in ("kind", "name") if name in entry)
             rows.append((f"{label} digest", f"{kind}sha256 {str(entry.get('sha256'))[:16]}…"))
     tools = provenance.get("tools")
     if isinstance(tools, dict):
@@ -55,6 +58,10 @@ def inspect(
     for label, value in rows:
         table.add_row(f"[bold]{label}[/]", value)
     out.print(table)
+    if "held_out" in manifest.measured:
+        out.print()
+        for line in held_out_sentences(manifest.document):
+            out.print(line, soft_wrap=True)
     gates = manifest.measured.get("gates")
     if isinstance(gates, dict) and gates:
         out.print()

@@ -1,0 +1,33 @@
+"""What a conversion measured on crops held out of its calibration set, for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def held_out_sentences(manifest: dict[str, Any]) -> list[str]:
+    """What the crops held out of the calibration set showed, in sentences; none for a conversion without one."""
+    measured = manifest["measured"]
+    if "held_out" not in measured:
+        return []
+    drift, crops = measured["held_out"]["drift"], measured["held_out"]["crops"]
+    lines = []
+    if "integer_macs" in measured:
+        left = len(measured["float_layers"])
+        mixed = f", {left} operators in float" if left else ", every operator"
+        lines.append(f"{measured['integer_macs']:.1%} of the multiply-adds in int8{mixed}")
+    within, beyond = (drift[f"within_{heads}_head"] for heads in ("0.1", "0.5"))
+    low, high = within["interval95"]
+    lines.append(
+        f"On {crops} crops held out of {manifest['provenance']['calibration_set']['name']!r}: {within['total']:.1f} % "
+        f"({low:.1f} to {high:.1f}) of the joints within 0.1 head of the float model's, {beyond['total']:.1f} % "
+        "within 0.5 head"
+    )
+    if drift["pckh50_points"] is not None:
+        change = [drift[f"pckh{percent}_points"] for percent in (50, 10)]
+        words = [
+            f"PCKh@{percent} {each['total']:+.1f} ({each['interval95'][0]:+.1f} to {each['interval95'][1]:+.1f})"
+            for percent, each in zip((50, 10), change, strict=True)
+        ]
+        lines.append(f"Drift there, in points: {', '.join(words)}")
+    return lines
