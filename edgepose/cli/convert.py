@@ -12,6 +12,7 @@ from rich.console import Console
 
 from edgepose.cli.console import new_table, out, print_json, print_warning
 from edgepose.cli.held_out import held_out_sentences
+from edgepose.conversion.calibrators import CALIBRATORS
 from edgepose.conversion.progress import StageReport
 from edgepose.runtime.quiet import engine_chatter_hidden
 
@@ -72,6 +73,9 @@ def convert(
     calibration: str | None = typer.Option(
         None, "--calibration", help="Calibration set for int8, made by 'edgepose calibrate'; 'demo' is the default."
     ),
+    calibrator: str = typer.Option(
+        CALIBRATORS[0], "--calibrator", help=f"What chooses the ranges of int8: {', '.join(CALIBRATORS)}."
+    ),
     max_drift: float | None = typer.Option(
         None,
         "--max-drift",
@@ -90,7 +94,9 @@ def convert(
     from edgepose.evaluation.gate import Limits
 
     limits = Limits(max_drift, min_agreement)
-    request = ConversionRequest(variant, target, precision, checkpoint, onnx, calibration, engine, output, limits)
+    request = ConversionRequest(
+        variant, target, precision, checkpoint, onnx, calibration, engine, output, limits, calibrator
+    )
     with ConsoleProgress() as progress:
         result = convert(request, progress)
     if as_json:

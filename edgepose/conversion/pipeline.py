@@ -135,6 +135,7 @@ class _Conversion:
             {
                 "onnx": _sha256(simplified.payload),
                 "samples": self.samples.source.digest,
+                "calibrator": self.request.calibrator,
                 "variant": self.plan.variant.name,
             },
             CALIBRATE_TOOLS,
@@ -312,7 +313,9 @@ class _Conversion:
         from edgepose.conversion.quantisation import calibrate
 
         images = network_inputs(self.plan.variant, self.samples.calibration)
-        calibration = calibrate(simplified.payload, images, step=self.progress.detail)
+        calibration = calibrate(
+            simplified.payload, images, calibrator=self.request.calibrator, step=self.progress.detail
+        )
         record = {
             "ranges": calibration.ranges,
             "noise": calibration.noise,

@@ -6,10 +6,11 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgepose.conversion.calibrators import CALIBRATORS
 from edgepose.evaluation.gate import Limits
 from edgepose.network.variants import Variant, get_variant
 from edgepose.runtime.bundle import Bundle
-from edgepose.runtime.errors import BundleError, UsageError
+from edgepose.runtime.errors import BundleError, UsageError, did_you_mean
 from edgepose.targets import Target, all_targets, get_target
 
 # What --precision auto tries under a bound on drift: the fastest first, and of equally fast ones the smallest.
@@ -25,6 +26,7 @@ class ConversionRequest:
 
     ``checkpoint`` is a path, ``official`` or None (official). ``calibration`` names a calibration set. ``limits`` bound
     the drift on the part of it that is held out.
+    ``calibrator`` chooses the ranges of int8: one of :data:`CALIBRATORS`.
     """
 
     variant: str
@@ -36,6 +38,7 @@ class ConversionRequest:
     engine: str | None = None
     output: Path | None = None
     limits: Limits = NO_LIMITS
+    calibrator: str = CALIBRATORS[0]
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,11 @@ def plan_conversion(request: ConversionRequest) -> ConversionPlan:
         raise UsageError(
             f"{option} serves int8 and fp16, and this conversion is fp32",
             "leave it out, or let --precision auto choose under --max-drift or --min-agreement",
+        )
+    if request.calibrator not in CALIBRATORS:
+        raise UsageError(
+            f"unknown calibrator '{request.calibrator}'{did_you_mean(request.calibrator, CALIBRATORS)}",
+            f"choose one of {', '.join(CALIBRATORS)}",
         )
     plan = ConversionPlan(variant, target, precisions, passed_over, engine, request.output)
     for precision in precisions:

@@ -17,6 +17,7 @@ CONVERT = ("convert", "--variant", "RT", "--target", "raspberry-pi-4")
         ((*CONVERT, "--calibration", "set"), "--calibration serves int8 and fp16, and this conversion is fp32"),
         ((*CONVERT, "--precision", "fp32", "--max-drift", "1"), "a bound on drift serves int8 and fp16"),
         ((*CONVERT, "--precision", "int8", "--min-agreement", "101"), "--min-agreement 101 cannot be"),
+        ((*CONVERT, "--precision", "int8", "--calibrator", "minmx"), "did you mean 'minmax'"),
         ((*CONVERT, "--engine", "tensorrt"), "does not run 'tensorrt' engines"),
         ((*CONVERT, "--engine", "onnx", "--precision", "fp16"), "fp32 alone"),
         ((*CONVERT, "--onnx", "a.onnx", "--checkpoint", "a.h5"), "two sources"),

@@ -65,7 +65,7 @@ def calibrate(
 ) -> Calibration:
     """Prepare the float graph ``onnx`` with ``images``, float32 [1, 3, S, S] each, as the network takes them.
 
-    ``symmetric`` for TensorRT, else for TFLite; ``calibrator`` is one of :data:`.ranges.CALIBRATORS`; ``step`` is told
+    ``symmetric`` for TensorRT, else for TFLite; ``calibrator`` is one of :data:`.CALIBRATORS`; ``step`` is told
     what begins. Raises :class:`GateError` where the rewritten graph computes something else.
     """
     graph = OnnxGraph.from_bytes(onnx)

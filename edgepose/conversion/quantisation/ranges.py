@@ -18,7 +18,6 @@ import numpy as np
 
 from edgepose.conversion.quantisation.statistics import BINS, Histograms
 
-CALIBRATORS = ("sensitivity", "percentile", "mse", "entropy", "minmax")
 # Between the least and the greatest int8; symmetric, the least goes unused.
 STEPS = 255
 # The widest first: of equal errors, the first counts.

@@ -6,8 +6,9 @@ from calibrated_graphs import histograms_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgepose.conversion.calibrators import CALIBRATORS
 from edgepose.conversion.quantisation.insert_qdq import scale_and_zero_point
-from edgepose.conversion.quantisation.ranges import CALIBRATORS, STEPS, SWISH_MINIMUM, Range, choose_range
+from edgepose.conversion.quantisation.ranges import STEPS, SWISH_MINIMUM, Range, choose_range
 from edgepose.conversion.quantisation.statistics import Histograms
 
 
