@@ -17,6 +17,7 @@ from edgepose.conversion.progress import StageReport
 from edgepose.runtime.quiet import engine_chatter_hidden
 
 STAGE_TITLES = {
+    "samples": "open the calibration set",
     "weights": "find the weights",
     "export": "export to ONNX, compare with torch",
     "simplify": "simplify the ONNX, compare with the source",
