@@ -20,6 +20,7 @@ def inspect(
 ) -> None:
     """Verify a bundle and show what it says about itself."""
     from edgepose.runtime.bundle import Bundle
+    from edgepose.runtime.errors import BundleError
 
     bundle = Bundle.open(file)
     manifest = bundle.manifest
@@ -59,8 +60,14 @@ def inspect(
         table.add_row(f"[bold]{label}[/]", value)
     out.print(table)
     if "held_out" in manifest.measured:
+        try:
+            lines = held_out_sentences(manifest.document)
+        except (KeyError, TypeError, ValueError) as error:
+            raise BundleError(
+                f"{file}: manifest.json: measured.held_out is not what edgepose writes", "convert again"
+            ) from error
         out.print()
-        for line in held_out_sentences(manifest.document):
+        for line in lines:
             out.print(line, soft_wrap=True)
     gates = manifest.measured.get("gates")
     if isinstance(gates, dict) and gates:
