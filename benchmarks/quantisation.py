@@ -260,21 +260,13 @@ def _add(report: Report, candidate: Candidate, comparison: Comparison, bounds: B
 
 
 def _add_losses(report: Report, title: str, comparison: Comparison, bounds: Bounds | None) -> None:
+    for percent, loss, bound in (
+        (50, comparison.loss50, None if bounds is None else bounds.loss50),
+        (10, comparison.loss10, None if bounds is None else bounds.loss10),
+    ):
+        name = f"{title}: loss of PCKh@{percent}"
+        report.add(Figure(name, loss.value, "points", at_most=bound, note=_note(loss)))
     report.add(
-        Figure(
-            f"{title}: loss of PCKh@50",
-            comparison.loss50.value,
-            "points",
-            at_most=None if bounds is None else bounds.loss50,
-            note=_note(comparison.loss50),
-        ),
-        Figure(
-            f"{title}: loss of PCKh@10",
-            comparison.loss10.value,
-            "points",
-            at_most=None if bounds is None else bounds.loss10,
-            note=_note(comparison.loss10),
-        ),
         Figure(
             f"{title}: joints within 0.1 head",
             comparison.within01.value,

@@ -29,7 +29,7 @@ MOST_CROPS = 64
 ENOUGH_CROPS = 64
 # Percent of joints within 0.1 head of the float model's that an engine must find on the crops held out, where the user
 # asks for nothing else. Without annotated heads the ruler is short (:mod:`edgepose.evaluation.drift`): a sound int8 RT
-# keeps 68 by it where it keeps 86 by annotated heads, and one of min/max ranges 10 to 20.
+# keeps 68 by it where it keeps 86 by annotated heads.
 LEAST_AGREEMENT = {"fp16": 97.0, "int8": 50.0}
 
 
