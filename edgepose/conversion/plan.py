@@ -17,7 +17,7 @@ from edgepose.targets import Target, all_targets, get_target
 FASTEST_FIRST = ("int8", "fp16", "fp32")
 NO_LIMITS = Limits()
 # The engines that are written in each precision.
-ENGINE_PRECISIONS = {"tflite": ("fp32", "fp16", "int8"), "onnx": ("fp32",)}
+ENGINE_PRECISIONS = {"tflite": ("fp32", "fp16", "int8"), "onnx": ("fp32",), "tensorrt": FASTEST_FIRST}
 
 
 @dataclass(frozen=True)

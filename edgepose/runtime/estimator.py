@@ -17,18 +17,19 @@ from edgepose.runtime.pose import Pose
 
 DEFAULT_THREADS = 4
 MAX_THREADS = 256
+MEASURED, SIMULATED = "measured", "host-simulated"
 
 # Seconds that the parts of one call took.
 Timings = NamedTuple("Timings", [("preprocess", float), ("engine", float), ("decode", float)])
 
 
-def load(path, threads=None, decoder=None):
+def load(path, threads=None, decoder=None, tensorrt=None, simulate=False):
     """Open the bundle at ``path`` and make it ready to run: ``edgepose.load("rt.edgepose")(frame)``.
 
-    ``threads`` and ``decoder`` as for :class:`PoseEstimator`. Raises :class:`BundleError` for a file that is not a
+    The other arguments are as for :class:`PoseEstimator`. Raises :class:`BundleError` for a file that is not a
     whole bundle, :class:`EngineError` where its engine does not run here, :class:`UsageError` for the options.
     """
-    return PoseEstimator(Bundle.open(path), threads=threads, decoder=decoder)
+    return PoseEstimator(Bundle.open(path), threads=threads, decoder=decoder, tensorrt=tensorrt, simulate=simulate)
 
 
 class PoseEstimator(object):
@@ -38,13 +39,14 @@ class PoseEstimator(object):
     closes itself.
     """
 
-    def __init__(self, bundle, threads=None, decoder=None):
+    def __init__(self, bundle, threads=None, decoder=None, tensorrt=None, simulate=False):
         """Load the engine of ``bundle`` (:class:`Bundle`).
 
         ``threads``: CPU threads of the engine; as many as there are processors, four at most, where left out.
         ``decoder``: 'official' (still images: the upsampled map is smoothed first) or 'realtime' (it is not); what
-        the bundle says where left out. Raises :class:`EngineError` where the engine does not run here and
-        :class:`UsageError` for an unknown decoder or a number of threads that cannot be.
+        the bundle says where left out. ``tensorrt`` (:class:`TensorRtOptions`): how a Jetson bundle builds and runs its
+        engine; ``simulate``: run its graph in ONNX Runtime instead. Raises :class:`EngineError` where the engine does
+        not run here and :class:`UsageError` for an unknown decoder or a number of threads that cannot be.
         """
         # These bring OpenCV; importing edgepose needs numpy alone.
         from edgepose.runtime.decoder import HeatmapDecoder
@@ -72,12 +74,18 @@ class PoseEstimator(object):
         self._preprocessor = Preprocessor(manifest)
         self._decoder = HeatmapDecoder(height, width, manifest.decoder.upsampling, sigma)
         self._in_use = threading.Lock()
-        self._backend = open_backend(manifest.engine, bundle.engine_bytes(), self.threads)
+        self._backend = open_backend(manifest.engine, bundle.engine_bytes(), self.threads, tensorrt, simulate)
 
     @property
     def library(self):
-        """Name and version of the engine library, as in 'ai_edge_litert 2.3.0'."""
-        return "{} {}".format(self._backend.library, self._backend.version)
+        """Name and version of the engine library, as in 'ai_edge_litert 2.3.0'; whether it stands in for another."""
+        words = "{} {}".format(self._backend.library, self._backend.version)
+        return words if self.kind == MEASURED else "{} ({})".format(words, self.kind)
+
+    @property
+    def kind(self):
+        """What figures of this estimator are: 'measured', or 'host-simulated' where its engine is another board's."""
+        return SIMULATED if self._backend.simulated else MEASURED
 
     def __call__(self, frame, region=None, color="bgr"):
         """The :class:`Pose` of the person in ``frame``.

@@ -21,19 +21,22 @@ MACHINE_WORDS = (
 )
 
 
-def bench_bundle(path, threads=None, seconds=DEFAULT_SETTINGS.min_duration_s):
+def bench_bundle(path, threads=None, seconds=DEFAULT_SETTINGS.min_duration_s, tensorrt=None, simulate=False):
     """Run the bundle at ``path`` on its own probe crops for ``seconds`` or longer.
 
-    Returns a JSON-able report: ``kind`` ('measured'), the bundle, ``conditions`` (taken before), ``peak_memory_mb``
-    of this process, ``latency_ms`` (p50, p90, p99, max, mean of each part) and every sample in ``samples_ms``.
-    Raises :class:`UsageError` for a duration that cannot be, and what opening and running a bundle raises.
+    The other arguments are as for :class:`PoseEstimator`.
+
+    Returns a JSON-able report: ``kind`` ('measured' or 'host-simulated'), the bundle, ``conditions`` (taken before),
+    ``peak_memory_mb`` of this process, ``latency_ms`` (p50, p90, p99, max, mean of each part) and every sample in
+    ``samples_ms``. Raises :class:`UsageError` for a duration that cannot be, and what opening and running a bundle
+    raises.
     """
     if not 0 <= seconds <= MAX_SECONDS:
         raise UsageError("{} seconds cannot be measured".format(seconds), "0 to {:.0f}".format(MAX_SECONDS))
     before = conditions()
     bundle = Bundle.open(path)
     frames = [crop.image for crop in read_probe(bundle).crops]
-    with PoseEstimator(bundle, threads=threads) as estimator:
+    with PoseEstimator(bundle, threads, tensorrt=tensorrt, simulate=simulate) as estimator:
 
         def find_one_pose(number):
             estimator(frames[number % len(frames)])
@@ -42,7 +45,7 @@ def bench_bundle(path, threads=None, seconds=DEFAULT_SETTINGS.min_duration_s):
         samples = measure(find_one_pose, DEFAULT_SETTINGS._replace(min_duration_s=seconds))
         in_ms = {part: [round(value * 1e3, 4) for value in samples[part]] for part in PARTS}
         return {
-            "kind": "measured",
+            "kind": estimator.kind,
             "bundle": bundle.manifest.name,
             "bundle_sha256": bundle.sha256,
             "decoder": estimator.decoder,
@@ -64,12 +67,12 @@ def latency_table(report):
             report["bundle"], report["threads"], "" if report["threads"] == 1 else "s", report["engine_library"]
         ),
         "",
-        "{:<11} {:>8} {:>8} {:>8} {:>8}".format("measured ms", "p50", "p90", "p99", "max"),
+        "{:<17} {:>8} {:>8} {:>8} {:>8}".format(report["kind"] + " ms", "p50", "p90", "p99", "max"),
     ]
     for part in PARTS:
         summary = report["latency_ms"][part]
         numbers = " ".join("{:8.2f}".format(summary[name]) for name in ("p50", "p90", "p99", "max"))
-        lines.append("{:<11} {}".format(part, numbers))
+        lines.append("{:<17} {}".format(part, numbers))
     lines += [
         "",
         "{} frames of {}; {:.1f} a second; peak memory {} MB".format(
