@@ -4,12 +4,13 @@ import contextlib
 import hashlib
 import logging
 import time
+from typing import Any  # noqa: F401 - in a type comment
 
 import numpy as np
 
 from edgepose.runtime.announce import LOGGER, BuildProgress
 from edgepose.runtime.backends.base import Backend, require_same_tensor
-from edgepose.runtime.backends.tensorrt.board import memory_advice, read_memory
+from edgepose.runtime.backends.tensorrt.board import SWAP_HINT, memory_advice, read_memory
 from edgepose.runtime.backends.tensorrt.build import WORKSPACE_MB, build_engine, memory_error, workspaces
 from edgepose.runtime.backends.tensorrt.engine_cache import EngineCache, EngineKey, EngineRecord
 from edgepose.runtime.backends.tensorrt.levels import level_of
@@ -40,6 +41,7 @@ class TensorRtBackend(Backend):
         self._cuda = cuda
         self._board = board
         self._level = level_of(trt)
+        self._runtime = self._engine = self._context = None  # type: Any
         self.version = trt.__version__
         #: How this engine came to be; set by loading.
         self.record = None
@@ -62,13 +64,14 @@ class TensorRtBackend(Backend):
         cache = EngineCache(self._options.engines_folder())
         cache.prepare(room=ROOM_IN_ONNX * len(data))
         serialised, found = (None, "asked for anew") if self._options.rebuild else cache.get(key)
+        refused = None
         self._resources = contextlib.ExitStack()
         try:
             if serialised is not None and not self._deserialise(serialised):
-                serialised, found = None, "TensorRT does not load the engine kept for it"
+                refused, serialised, found = serialised, None, "TensorRT does not load the engine kept for it"
             if serialised is None:
                 logger.warning("building the TensorRT engine for this board, which takes minutes, once: %s", found)
-                serialised, found = self._build(cache, key, data)
+                serialised, found = self._build(cache, key, data, refused)
                 if not self._deserialise(serialised):
                     raise EngineError(
                         "TensorRT {} does not load the engine that it just built{}".format(self.version, self._why()),
@@ -77,11 +80,11 @@ class TensorRtBackend(Backend):
             self.record = found
             self._prepare()
         except BaseException:
-            self._resources.close()
+            self._release()
             raise
 
-    def _build(self, cache, key, onnx):
-        """Build under the lock: (engine bytes, :class:`EngineRecord`)."""
+    def _build(self, cache, key, onnx, refused):
+        """Build under the lock: (engine bytes, :class:`EngineRecord`). ``refused``: an engine not to be found again."""
         advice = memory_advice(read_memory(), self.spec.build.memory_mb)
         if advice is not None:
             logger.warning(advice)
@@ -89,7 +92,7 @@ class TensorRtBackend(Backend):
         with build_lock(cache.path(key) + ".lock", first) as lock, BuildProgress() as progress:
             if not self._options.rebuild:
                 data, record = cache.get(key)  # somebody else's build may have ended meanwhile
-                if data is not None:
+                if data not in (None, refused):
                     return data, record
             if lock.died_with is not None:
                 logger.warning(
@@ -149,6 +152,11 @@ class TensorRtBackend(Backend):
             runtime.DLA_core = self._options.dla
         engine = runtime.deserialize_cuda_engine(data)
         if engine is None:
+            if log.memory_ran_out:
+                raise EngineError(
+                    "{} has not enough free memory to load the engine{}".format(self._board.model, self._why()),
+                    SWAP_HINT,
+                )
             return False
         # The runtime is freed after the engine.
         self._runtime, self._engine = runtime, engine
@@ -213,11 +221,14 @@ class TensorRtBackend(Backend):
 
     def _close(self):
         self._cuda.use_here()
-        # Nothing may still run on what is freed. The context goes before the engine, the engine before the runtime.
-        self._cuda.synchronise(self._stream)
+        self._cuda.synchronise(self._stream)  # nothing may still run on what is freed
+        self._release()
+
+    def _release(self):
+        """Free what there is: the context before the engine, the engine before the runtime."""
+        self._host, self._addresses = {}, {}
         self._context = None
         self._resources.close()
-        self._host = self._addresses = {}
         self._engine = None
         self._runtime = None
 

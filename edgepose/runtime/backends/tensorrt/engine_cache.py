@@ -16,6 +16,8 @@ MAX_ENGINE_BYTES = 1 << 30
 MAX_HEADER_BYTES = 1 << 16
 # What changes the key: raised when edgepose builds otherwise.
 RECIPE = 1
+# How reading a damaged or foreign file fails.
+DAMAGE = (OSError, ValueError, KeyError, TypeError, RecursionError)
 
 # Everything that an engine depends on.
 EngineKey = NamedTuple(
@@ -94,7 +96,7 @@ class EngineCache(object):
             header, data = _read(path)
         except FileNotFoundError:
             return None, self._why_none_fits(key)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except DAMAGE as error:
             return None, "the engine kept for it is damaged: {}".format(error)
         if _key(header["key"]) != key:
             return None, "the engine kept for it is another one's"
@@ -115,7 +117,7 @@ class EngineCache(object):
         """Kernel timings of earlier builds on this board, as TensorRT serialised them; empty bytes for none."""
         try:
             return _read(self._timings_path(key))[1]
-        except (OSError, ValueError, KeyError, TypeError):
+        except DAMAGE:
             return b""
 
     def put_timings(self, key, data):
@@ -136,7 +138,7 @@ class EngineCache(object):
                 continue
             try:
                 other = _key(_read(os.path.join(self.folder, name))[0]["key"])
-            except (OSError, ValueError, KeyError, TypeError):
+            except DAMAGE:
                 continue
             changed = [
                 "{} was {}".format(field.replace("_", " "), _word(before))
