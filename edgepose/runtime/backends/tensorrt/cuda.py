@@ -58,10 +58,9 @@ class CudaRuntime(object):
                 getattr(library, name).argtypes = arguments
             except AttributeError:
                 raise MissingTensorRtError("the CUDA runtime has no {}".format(name), "CUDA 10.2 or newer is needed")
-        self.version = self._integer("cudaRuntimeGetVersion")
-        if self.version >= CUDA_12:
-            library.cudaGraphInstantiate.argtypes = (_OUT, _POINTER, ctypes.c_ulonglong)
         try:
+            #: 10020 is CUDA 10.2.
+            self.version = self._integer("cudaRuntimeGetVersion")
             if self._integer("cudaGetDeviceCount") < 1:
                 raise EngineError("there is no device")
             device = self._integer("cudaGetDevice")
@@ -75,6 +74,8 @@ class CudaRuntime(object):
                 "CUDA finds no GPU: {}".format(error.message), "run it on the board, outside of QEMU"
             )
         self._device = device
+        if self.version >= CUDA_12:
+            library.cudaGraphInstantiate.argtypes = (_OUT, _POINTER, ctypes.c_ulonglong)
 
     @classmethod
     def find(cls):
