@@ -7,7 +7,16 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from benchmarks import accuracy, decoder, end_to_end, footprint, network, quantisation, tensorrt_acceptance
+from benchmarks import (
+    accuracy,
+    decoder,
+    end_to_end,
+    footprint,
+    half_precision,
+    network,
+    quantisation,
+    tensorrt_acceptance,
+)
 from benchmarks.bundles import ALL_VARIANTS
 from benchmarks.precision_page import DOCS, write_page
 from benchmarks.results import RESULTS, TABLE, Report, write_table
@@ -17,6 +26,7 @@ from edgepose.runtime.errors import EXIT_DONE, EXIT_GATE
 BENCHMARKS: dict[str, Callable[[argparse.Namespace], Iterable[Report]]] = {
     "accuracy": lambda options: [accuracy.run(options.bundles, options.quick)],
     "quantisation": lambda options: quantisation.run(options.bundles, options.quick, options.variants, options.seeds),
+    "half_precision": lambda options: half_precision.run(options.bundles, options.quick, options.variants),
     "decoder": lambda options: [decoder.run(options.quick)],
     "network": lambda options: [network.run(options.bundles, options.quick)],
     "end_to_end": lambda options: [end_to_end.run(options.bundles, options.quick)],
@@ -33,7 +43,11 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", choices=BENCHMARKS, default=DEFAULT, help="run these alone")
     parser.add_argument("--quick", action="store_true", help="few samples, to see that it runs; nothing is written")
     parser.add_argument(
-        "--variants", nargs="+", choices=ALL_VARIANTS, default=ALL_VARIANTS, help="quantisation of these alone"
+        "--variants",
+        nargs="+",
+        choices=ALL_VARIANTS,
+        default=ALL_VARIANTS,
+        help="precisions of these alone",
     )
     parser.add_argument("--seeds", type=int, choices=range(1, 10), help="calibration sets a variant in quantisation")
     parser.add_argument("--plots", action="store_true", help="write the pages and plots from the records alone")
