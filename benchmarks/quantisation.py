@@ -173,7 +173,7 @@ def _candidates(variant: str, float_bundle: Bundle, sets: list[Path]) -> list[Ca
                 model = lower_onnx_to_tflite(quantised.onnx)
                 keep(precision, quantised, _tflite_bundle(variant, "int8", model, upsampling))
         quantised = _quantised(calibrate(onnx, images, symmetric=True), SYMMETRIC)
-        keep(SYMMETRIC, quantised, onnx_bundle(variant, quantised.onnx, upsampling))
+        keep(SYMMETRIC, quantised, onnx_bundle(variant, "int8", quantised.onnx, upsampling))
     return [*candidates, *by_name.values()]
 
 
@@ -199,9 +199,9 @@ def _tflite_bundle(variant: str, precision: str, model: TfliteModel, upsampling:
     return bundle_in_memory(document, model.data)
 
 
-def onnx_bundle(variant: str, onnx: bytes, upsampling: int) -> Bundle:
+def onnx_bundle(variant: str, precision: str, onnx: bytes, upsampling: int) -> Bundle:
     """An ONNX as a bundle in memory, to be computed as it is written."""
-    return bundle_in_memory(_document(variant, "int8", "onnx", upsampling, None, None), onnx)
+    return bundle_in_memory(_document(variant, precision, "onnx", upsampling, None, None), onnx)
 
 
 def _document(
