@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from edgepose.cli.console import new_table, out, print_json, print_warning
-from edgepose.cli.held_out import held_out_sentences
+from edgepose.cli.held_out import build_sentences, held_out_sentences
 from edgepose.conversion.calibrators import CALIBRATORS
 from edgepose.conversion.progress import StageReport
 from edgepose.runtime.quiet import engine_chatter_hidden
@@ -86,7 +86,9 @@ def convert(
     min_agreement: float | None = typer.Option(
         None, "--min-agreement", help="Likewise: percent of joints within 0.1 head of the float model's; no labels."
     ),
-    engine: str | None = typer.Option(None, "--engine", help="tflite or onnx, where the target runs both."),
+    engine: str | None = typer.Option(
+        None, "--engine", help="tflite, onnx or tensorrt, where the target runs several."
+    ),
     output: Path | None = typer.Option(None, "--output", "-o", help="The bundle to write."),
     as_json: bool = typer.Option(False, "--json", help="Print the result as JSON."),
 ) -> None:
@@ -122,13 +124,15 @@ def _print_result(result: Any) -> None:
         f"{engine['macs'] / 1e9:.2f} G multiply-adds",
         soft_wrap=True,
     )
-    for line in held_out_sentences(manifest):
+    for line in [*held_out_sentences(manifest), *build_sentences(manifest)]:
         out.print(line, soft_wrap=True)
     for precision, reason in result.rejected.items():
         out.print(f"Not {precision}: {reason}", soft_wrap=True)
     out.print(f"[bold green]{result.path}[/], {result.bytes / 1e6:.2f} MB", soft_wrap=True)
     out.print()
     out.print(f"Try it here:        edgepose run {result.path} PHOTO.jpg --overlay pose.png", soft_wrap=True)
+    if engine["format"] == "tensorrt":
+        out.print(f"On the board, once:  python3 {result.path.name} build", soft_wrap=True)
     out.print(f"On the device:      python3 {result.path.name} run PHOTO.jpg --overlay pose.png", soft_wrap=True)
 
 

@@ -5,6 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 
+def build_sentences(manifest: dict[str, Any]) -> list[str]:
+    """What building the engine will take on the board, in sentences; none for an engine that is finished."""
+    build = manifest["measured"].get("build")
+    if build is None:
+        return []
+    return [
+        f"The board builds the engine from it: some {build['memory_mb']:.0f} MB of memory, an engine of some "
+        f"{build['engine_mb']:.1f} MB ({build['kind']})"
+    ]
+
+
 def held_out_sentences(manifest: dict[str, Any]) -> list[str]:
     """What the crops held out of the calibration set showed, in sentences; none for a conversion without one."""
     measured = manifest["measured"]
@@ -21,7 +32,7 @@ def held_out_sentences(manifest: dict[str, Any]) -> list[str]:
     lines.append(
         f"On {crops} crops held out of {manifest['provenance']['calibration_set']['name']!r}: {within['total']:.1f} % "
         f"({low:.1f} to {high:.1f}) of the joints within 0.1 head of the float model's, {beyond['total']:.1f} % "
-        "within 0.5 head"
+        "within 0.5 head" + (f" ({measured['kind']})" if "kind" in measured else "")
     )
     if drift["pckh50_points"] is not None:
         change = [drift[f"pckh{percent}_points"] for percent in (50, 10)]

@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from edgepose.cli.console import new_table, out, print_json
-from edgepose.cli.held_out import held_out_sentences
+from edgepose.cli.held_out import build_sentences, held_out_sentences
 
 # Along the pipeline, where a manifest sorts by name.
 GATE_ORDER = ("source_to_onnx", "source_to_simplified_onnx", "simplified_onnx_to_engine")
@@ -59,9 +59,9 @@ def inspect(
     for label, value in rows:
         table.add_row(f"[bold]{label}[/]", value)
     out.print(table)
-    if "held_out" in manifest.measured:
+    if "held_out" in manifest.measured or "build" in manifest.measured:
         try:
-            lines = held_out_sentences(manifest.document)
+            lines = [*held_out_sentences(manifest.document), *build_sentences(manifest.document)]
         except (KeyError, TypeError, ValueError) as error:
             raise BundleError(
                 f"{file}: manifest.json: measured.held_out is not what edgepose writes", "convert again"

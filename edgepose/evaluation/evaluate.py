@@ -58,7 +58,7 @@ class Evaluation:
             "conditions": {
                 **self.predictions.conditions(),
                 "reference": None if self.reference is None else _engine(self.reference),
-                "kind": "measured",
+                "kind": self.predictions.kind,
                 "measured_at": self.measured_at,
                 "edgepose": __version__,
                 "machine": self.machine,

@@ -11,15 +11,24 @@ import numpy as np
 import onnx
 
 from edgepose.conversion.onnx_graph import Node, OnnxGraph
+from edgepose.runtime.errors import ConversionError
 
+LARGEST_HALF = float(np.finfo(np.float16).max)
 FLOAT, HALF = onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16
 
 
-def type_in_half(onnx_bytes: bytes) -> bytes:
-    """The float32 graph in float16, its input and output still float32 behind a Cast each.
+def require_within_half(graph: OnnxGraph) -> None:
+    """Raise :class:`ConversionError` where a constant of ``graph`` is beyond 16 bits, and would be infinite in them."""
+    for name, array in graph.constants.items():
+        if array.dtype == np.float32 and array.size and np.abs(array).max() > LARGEST_HALF:
+            raise ConversionError(
+                f"the constant '{name}' reaches {np.abs(array).max():.3g}; 16-bit floats end at {LARGEST_HALF:.0f}",
+                "convert at fp32",
+            )
 
-    Weights beyond the range of 16 bits become infinite; :func:`require_parsable` refuses those.
-    """
+
+def type_in_half(onnx_bytes: bytes) -> bytes:
+    """The float32 graph in float16, its input and output still float32 behind a Cast each."""
     graph = OnnxGraph.from_bytes(onnx_bytes)
     graph.constants = {name: _in_half(array) for name, array in graph.constants.items()}
     source, result = graph.inputs[0].name, graph.outputs[0]
@@ -60,5 +69,4 @@ def simulate_half(onnx_bytes: bytes) -> bytes:
 
 
 def _in_half(array: np.ndarray) -> np.ndarray:
-    with np.errstate(over="ignore"):
-        return array.astype(np.float16) if array.dtype == np.float32 else array
+    return array.astype(np.float16) if array.dtype == np.float32 else array

@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 
 from edgepose.conversion.lower_onnx_to_tensorrt.estimate import BuildEstimate, estimate_build
-from edgepose.conversion.lower_onnx_to_tensorrt.half_precision import type_in_half
+from edgepose.conversion.lower_onnx_to_tensorrt.half_precision import require_within_half, type_in_half
 from edgepose.conversion.lower_onnx_to_tensorrt.parser_rules import Version, require_parsable
 from edgepose.conversion.onnx_graph import Node, OnnxGraph
 from edgepose.targets import TensorRtStack
@@ -38,6 +38,8 @@ def lower_onnx_to_tensorrt(onnx_bytes: bytes, precision: str, stack: TensorRtSta
     """
     graph = OnnxGraph.from_bytes(onnx_bytes)
     quantise_weights_on_the_board(graph)
+    if precision != "fp32":  # what is left in float beside integers may be computed in 16 bits
+        require_within_half(graph)
     half = precision == "fp16" and stack.newest >= STRONGLY_TYPED
     if half:
         graph = OnnxGraph.from_bytes(type_in_half(graph.to_bytes()))

@@ -89,11 +89,4 @@ def _require_bounded(graph: OnnxGraph) -> None:
         if array.dtype not in CONSTANT_TYPES:
             raise ConversionError(f"the constant '{name}' is {array.dtype}, which TensorRT takes no weights of")
         if not np.isfinite(array).all():
-            raise ConversionError(
-                f"the constant '{name}' holds values that are not finite{_beyond_half(array)}",
-                "check the checkpoint; where it is sound, convert at fp32",
-            )
-
-
-def _beyond_half(array: np.ndarray) -> str:
-    return " (16-bit floats end at 65504)" if array.dtype == np.float16 else ""
+            raise ConversionError(f"the constant '{name}' holds values that are not finite", "check the checkpoint")
