@@ -78,14 +78,15 @@ def read_probe(bundle):
         raise BundleError("{}: {} is not a probe: {}".format(bundle.path, POSES_MEMBER, error), "convert again")
 
 
-def check_probe(bundle, threads=None):
+def check_probe(bundle, threads=None, device=None, allow_cpu=False):
     """Run ``bundle`` on its own probe and compare with the float model's joints: a :class:`ProbeReport`.
 
-    Raises :class:`BundleError` where the probe cannot be read, :class:`EngineError` where the engine does not run.
+    The options are those of :class:`PoseEstimator`. Raises :class:`BundleError` where the probe cannot be read,
+    :class:`EngineError` where the engine does not run.
     """
     probe = read_probe(bundle)
     per_crop, allowed = [], []
-    with PoseEstimator(bundle, threads=threads, decoder=probe.decoder) as estimator:
+    with PoseEstimator(bundle, threads, probe.decoder, device, allow_cpu) as estimator:
         for crop in probe.crops:
             pose = estimator(crop.image)
             per_crop.append(np.linalg.norm(pose.keypoints.astype(np.float64) - crop.keypoints, axis=1))
