@@ -51,7 +51,7 @@ def memory_words(memory: Mapping[str, Any]) -> str:
     largest = memory["largest_activation"]
     sides = " x ".join(map(str, largest["shape"]))
     return (
-        f"{memory['parameter_bytes'] / MIB:.2f} MiB of parameters, once compiled {memory['on_chip_bytes'] / MIB:.2f} MiB "
+        f"{memory['parameter_bytes'] / MIB:.2f} MiB of parameters, compiled {memory['on_chip_bytes'] / MIB:.2f} MiB "
         f"on chip and {memory['off_chip_bytes'] / MIB:.2f} MiB streamed; largest activation '{largest['name']}', "
         f"{sides}: {largest['elements']:,} elements (up to {memory['largest_known_to_map']:,} are known to map)"
     )
