@@ -23,6 +23,7 @@ def edgetpu_sentences(manifest: Mapping[str, Any]) -> list[str]:
     predicted, compiled = record["predicted"], record.get("compiled")
     lines = [f"Predicted: {predicted['mapped']} of {predicted['operators']} operators map to the Edge TPU"]
     lines += [f"Predicted problem: {problem}" for problem in predicted["problems"]]
+    lines += [f"Caution: {caution}" for caution in predicted["cautions"]]
     lines.append(f"Predicted: {memory_words(predicted['memory'])}")
     if compiled is None:
         lines.append("Not compiled yet: there was no edgetpu_compiler where it was converted")
@@ -51,9 +52,9 @@ def memory_words(memory: Mapping[str, Any]) -> str:
     largest = memory["largest_activation"]
     sides = " x ".join(map(str, largest["shape"]))
     return (
-        f"{memory['parameter_bytes'] / MIB:.2f} MiB of parameters, compiled {memory['on_chip_bytes'] / MIB:.2f} MiB "
-        f"on chip and {memory['off_chip_bytes'] / MIB:.2f} MiB streamed; largest activation '{largest['name']}', "
-        f"{sides}: {largest['elements']:,} elements (up to {memory['largest_known_to_map']:,} are known to map)"
+        f"{memory['parameter_bytes'] / MIB:.2f} MiB of parameters, compiled up to {memory['on_chip_bytes'] / MIB:.2f} "
+        f"MiB on chip and {memory['off_chip_bytes'] / MIB:.2f} MiB streamed; largest activation '{largest['name']}', "
+        f"{sides}: {largest['elements']:,} elements ({memory['activation_verdict']})"
     )
 
 

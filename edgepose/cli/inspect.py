@@ -110,6 +110,8 @@ def _inspect_for_edgetpu(file: Path, as_json: bool) -> None:
     out.print()
     for problem in report.problems:
         out.print(f"[bold red]The compilation is predicted to fail:[/] {problem}", soft_wrap=True)
+    for caution in report.cautions:
+        out.print(f"[bold yellow]Caution:[/] {caution}", soft_wrap=True)
     mark = "[bold green]whole[/]" if report.whole else "[bold red]not whole[/]"
     out.print(f"Predicted: {mark}, {report.mapped} of {len(report.operators)} operators map", soft_wrap=True)
     out.print(f"Predicted: {memory_words(report.memory.to_dict())}", soft_wrap=True)

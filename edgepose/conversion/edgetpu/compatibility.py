@@ -6,7 +6,12 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from edgepose.conversion.edgetpu.memory import LARGEST_ELEMENTS, MemoryPrediction, predict_memory
+from edgepose.conversion.edgetpu.memory import (
+    LARGEST_MAPPED,
+    SMALLEST_FAILED,
+    MemoryPrediction,
+    predict_memory,
+)
 from edgepose.conversion.edgetpu.operator_rules import BEHIND, FIRST_RUNTIME, MAPPED, RULES, find, is_too_new
 from edgepose.conversion.edgetpu.tflite_file import TfliteFile, parse_tflite
 from edgepose.runtime.backends.edgetpu import CUSTOM_OPERATOR
@@ -36,11 +41,13 @@ class OperatorVerdict:
 class CompatibilityReport:
     """The prediction for a whole file: a verdict an operator, problems of the file as a whole, memory.
 
-    ``runtime``: the oldest Edge TPU runtime that has all of its operators.
+    ``problems`` fail a compilation, ``cautions`` may. ``runtime``: the oldest Edge TPU runtime that has all of its
+    operators.
     """
 
     operators: tuple[OperatorVerdict, ...]
     problems: tuple[str, ...]
+    cautions: tuple[str, ...]
     memory: MemoryPrediction
     runtime: int
     file_bytes: int
@@ -86,6 +93,7 @@ class CompatibilityReport:
             "counts": self.counts(),
             "blocking": [asdict(each) for each in self.blocking],
             "problems": list(self.problems),
+            "cautions": list(self.cautions),
             "memory": self.memory.to_dict(),
             "edgetpu_runtime": self.runtime,
         }
@@ -108,6 +116,7 @@ def report_compatibility(data: bytes, name: str = "the engine") -> Compatibility
     return CompatibilityReport(
         operators=tuple(_verdicts(file)),
         problems=tuple(_problems(file, memory)),
+        cautions=tuple(_cautions(memory)),
         memory=memory,
         runtime=max(runtimes, default=FIRST_RUNTIME),
         file_bytes=file.size,
@@ -154,10 +163,23 @@ def _problems(file: TfliteFile, memory: MemoryPrediction) -> list[str]:
         problems.append(
             f"{new[0].name} version {new[0].version} is newer than the compiler, which then parses nothing of the file"
         )
-    if not memory.activation_fits:
-        tensor, shape, elements = memory.largest_activation
+    if memory.activation_verdict == "too large":
         problems.append(
-            f"'{tensor}' ({' x '.join(map(str, shape))}) has {elements:,} elements; no model with more than "
-            f"{LARGEST_ELEMENTS:,} is known to map: use a smaller input"
+            f"{_largest(memory)}; no model with more than {LARGEST_MAPPED:,} is known to map: use a smaller input"
         )
     return problems
+
+
+def _cautions(memory: MemoryPrediction) -> list[str]:
+    """What may fail the compilation, and has not always."""
+    if memory.activation_verdict != "uncertain":
+        return []
+    return [
+        f"{_largest(memory)}: models with {SMALLEST_FAILED:,} have failed for it, others with up to "
+        f"{LARGEST_MAPPED:,} map; a smaller input is surer"
+    ]
+
+
+def _largest(memory: MemoryPrediction) -> str:
+    name, shape, elements = memory.largest_activation
+    return f"'{name}' ({' x '.join(map(str, shape))}) has {elements:,} elements"

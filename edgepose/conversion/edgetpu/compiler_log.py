@@ -20,7 +20,7 @@ _MILLISECONDS = re.compile(r"Model compiled successfully in ([0-9]{1,9}) ms")
 _SUCCEEDED = re.compile(r"Model (?:compiled successfully|successfully compiled)|Compilation succeeded!")
 _ERRORS = re.compile(
     r"ERROR:|Compilation failed|Internal compiler error|Invalid model|Model could not be parsed|Model not quantized|"
-    r"Registration failed|timed out"
+    r"Registration failed|Compilation timeout\.|timed out|terminating with uncaught exception"
 )
 # Names of the sizes and counts, and how each version begins the line.
 _FIELDS: dict[str, re.Pattern[str]] = {

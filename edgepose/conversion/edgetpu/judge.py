@@ -50,14 +50,14 @@ _FAILURES = (
         "'edgepose inspect --edgetpu FILE' shows operators that are too new",
     ),
     (
-        r"Internal compiler error",
+        r"Internal compiler error|terminating with uncaught exception",
         "the compiler failed in itself, in every attempt",
         "run the same command again: it is known to come and go",
     ),
     (
-        r"timed out",
-        "the compiler ran out of time",
-        "allow it more with --time-limit",
+        r"Compilation timeout|timed out",
+        "the compiler ran out of time, mostly over large activations",
+        "use a variant with a smaller input, or allow it more with --time-limit",
     ),
 )
 

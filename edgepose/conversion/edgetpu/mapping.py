@@ -83,6 +83,8 @@ def _warnings(predicted: CompatibilityReport, compilation: Compilation | None, v
             f"operators ({words}) are squeeze-and-excitation and swish, which {advised} does without; docs/coral.md "
             "compares what they lose in int8"
         )
+    if compilation is None:
+        warnings += predicted.cautions
     if compilation is None and not predicted.whole:
         rows = "; ".join([*predicted.problems, *(f"{each.operator}: {each.rule}" for each in predicted.blocking)])
         warnings.append(f"not every operator is predicted to map: {rows}")

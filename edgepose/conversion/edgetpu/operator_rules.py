@@ -66,16 +66,8 @@ def find(file: TfliteFile, operator: Operator) -> Finding | None:
     rule = RULES.get(operator.name)
     if operator.custom or rule is None:
         return _unsupported(operator)
-    for check in (_version, _data_type, _static, _rank, _batch):
-        finding = check(file, operator)
-        if finding is not None:
-            return finding
-    for place in rule.parameters:
-        if place < len(operator.inputs) and operator.inputs[place] >= 0:
-            tensor = file.tensors[operator.inputs[place]]
-            if tensor.data is None:
-                return Finding(NOT_CONSTANT, f"'{tensor.name}' is computed", "make it a constant of the model")
-    return next((finding for check in rule.checks if (finding := check(file, operator)) is not None), None)
+    checks = (_version, _constants, _data_type, _static, _rank, _batch, *rule.checks)
+    return next((finding for check in checks if (finding := check(file, operator)) is not None), None)
 
 
 def is_too_new(operator: Operator) -> bool:
@@ -107,6 +99,15 @@ def _version(file: TfliteFile, operator: Operator) -> Finding | None:
         f"version {operator.version}{since}: the compiler's parser knows versions up to {newest}, and fails as a whole",
         f"write it in version {newest} or lower",
     )
+
+
+def _constants(file: TfliteFile, operator: Operator) -> Finding | None:
+    for place in RULES[operator.name].parameters:
+        if place < len(operator.inputs) and operator.inputs[place] >= 0:
+            tensor = file.tensors[operator.inputs[place]]
+            if tensor.data is None:
+                return Finding(NOT_CONSTANT, f"'{tensor.name}' is computed", "make it a constant of the model")
+    return None
 
 
 def _data_type(file: TfliteFile, operator: Operator) -> Finding | None:
