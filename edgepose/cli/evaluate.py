@@ -162,7 +162,7 @@ def _print_evaluation(evaluation: Evaluation) -> None:
     lines = [
         f"{conditions['dataset']}; decoder '{conditions['decoder']}'; {conditions['library']}{compared}",
         f"crop: {conditions['crop_rule']}; views averaged: {conditions['views']}",
-        f"measured on {evaluation.machine['machine']}; intervals: 95 %, paired, over persons",
+        f"{evaluation.kind} on {evaluation.machine['machine']}; intervals: 95 %, paired, over persons",
     ]
     out.print("\n[dim]" + "\n".join(lines) + "[/]", soft_wrap=True)
 

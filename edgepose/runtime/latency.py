@@ -25,10 +25,10 @@ MACHINE_WORDS = (
 def bench_bundle(path, threads=None, seconds=DEFAULT_SETTINGS.min_duration_s, device=None, allow_cpu=False):
     """Run the bundle at ``path`` on its own probe crops for ``seconds`` or longer.
 
-    Returns a JSON-able report: ``kind`` ('measured'), the bundle, ``conditions`` (taken before), ``peak_memory_mb``
-    of this process, ``latency_ms`` (p50, p90, p99, max, mean of each part) and every sample in ``samples_ms``; for an
-    Edge TPU's engine ``edgetpu``: the devices attached, afterwards, and libedgetpu's clock. ``fallback`` says why the
-    CPU did an accelerator's work. The other options are those of :class:`PoseEstimator`.
+    Returns a JSON-able report: ``kind`` ('measured', or 'host-simulated' where the CPU did an accelerator's work, and
+    ``fallback`` says why), the bundle, ``conditions`` (taken before), ``peak_memory_mb`` of this process, ``latency_ms``
+    (p50, p90, p99, max, mean of each part) and every sample in ``samples_ms``; for an Edge TPU's engine ``edgetpu``: the
+    devices attached, afterwards, and libedgetpu's clock. The other options are those of :class:`PoseEstimator`.
     Raises :class:`UsageError` for a duration that cannot be, and what opening and running a bundle raises.
     """
     if not 0 <= seconds <= MAX_SECONDS:
@@ -48,7 +48,7 @@ def bench_bundle(path, threads=None, seconds=DEFAULT_SETTINGS.min_duration_s, de
         if bundle.manifest.engine.format == "edgetpu":
             edgetpu = {"attached": [one._asdict() for one in attached_edge_tpus()], "clock": runtime_clock()}
         return {
-            "kind": "measured",
+            "kind": "measured" if estimator.fallback is None else "host-simulated",
             "bundle": bundle.manifest.name,
             "bundle_sha256": bundle.sha256,
             "decoder": estimator.decoder,
