@@ -25,10 +25,12 @@ MACHINE_WORDS = (
 def bench_bundle(path, threads=None, seconds=DEFAULT_SETTINGS.min_duration_s, device=None, allow_cpu=False):
     """Run the bundle at ``path`` on its own probe crops for ``seconds`` or longer.
 
-    Returns a JSON-able report: ``kind`` ('measured', or 'host-simulated' where the CPU did an accelerator's work, and
-    ``fallback`` says why), the bundle, ``conditions`` (taken before), ``peak_memory_mb`` of this process, ``latency_ms``
-    (p50, p90, p99, max, mean of each part) and every sample in ``samples_ms``; for an Edge TPU's engine ``edgetpu``: the
-    devices attached, afterwards, and libedgetpu's clock. The other options are those of :class:`PoseEstimator`.
+    Returns a JSON-able report: ``kind`` ('measured', or 'host-simulated' where the CPU did an accelerator's work:
+    ``fallback`` says why), the bundle, ``conditions`` (taken before), ``peak_memory_mb`` of this process,
+    ``latency_ms`` (p50, p90, p99, max, mean of each part) and every sample in ``samples_ms``; for an engine of the
+    Edge TPU ``edgetpu``: the devices attached, afterwards, and libedgetpu's clock. The other options are those of
+    :class:`PoseEstimator`.
+
     Raises :class:`UsageError` for a duration that cannot be, and what opening and running a bundle raises.
     """
     if not 0 <= seconds <= MAX_SECONDS:
