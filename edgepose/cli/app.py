@@ -14,6 +14,7 @@ from edgepose.cli import (
     doctor,
     evaluate,
     figure,
+    finish,
     inspect,
     run,
     targets,
@@ -33,7 +34,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (convert, run, inspect, check, evaluate, calibrate, bench, variants, targets, doctor, figure):
+for command in (convert, finish, run, inspect, check, evaluate, calibrate, bench, variants, targets, doctor, figure):
     app.command()(getattr(command, command.__name__.rsplit(".", 1)[1]))
 app.command("eval", hidden=True)(evaluate.evaluate)
 app.add_typer(weights.app, name="weights")

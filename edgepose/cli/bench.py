@@ -6,6 +6,7 @@ from pathlib import Path
 
 import typer
 
+from edgepose.cli.accelerator import ALLOW_CPU_HELP, TPU_HELP
 from edgepose.cli.console import err, print_json
 
 
@@ -13,6 +14,8 @@ def bench(
     file: Path = typer.Argument(..., help="The bundle."),
     seconds: float = typer.Option(5.0, "--seconds", help="Measure at least this long."),
     threads: int | None = typer.Option(None, "--threads", help="Threads of the engine."),
+    tpu: str | None = typer.Option(None, "--tpu", help=TPU_HELP),
+    allow_cpu: bool = typer.Option(False, "--allow-cpu", help=ALLOW_CPU_HELP),
     as_json: bool = typer.Option(False, "--json", help="Print every sample and the conditions as JSON."),
 ) -> None:
     """Measure the latency of each stage and the peak memory here, on the bundle's own probe."""
@@ -22,7 +25,7 @@ def bench(
 
     err.print(f"measuring {file.name} for at least {seconds:g} s", style="dim", markup=False)
     with announced(), engine_chatter_hidden():
-        report = bench_bundle(file, threads=threads, seconds=seconds)
+        report = bench_bundle(file, threads, seconds, tpu, allow_cpu)
     if as_json:
         print_json(report)
     else:

@@ -11,8 +11,13 @@ from edgepose.runtime.manifest import SCHEMA
 from edgepose.version import __version__
 
 # The engine formats of this half: archive member and tensor layout.
-ENGINE_MEMBERS = {"tflite": "engine.tflite", "onnx": "engine.onnx", "tensorrt": "engine.onnx"}
-LAYOUTS = {"tflite": "NHWC", "onnx": "NCHW", "tensorrt": "NCHW"}
+ENGINE_MEMBERS = {
+    "tflite": "engine.tflite",
+    "onnx": "engine.onnx",
+    "edgetpu": "engine.tflite",
+    "tensorrt": "engine.onnx",
+}
+LAYOUTS = {"tflite": "NHWC", "onnx": "NCHW", "edgetpu": "NHWC", "tensorrt": "NCHW"}
 # Names that every engine's tensors carry.
 INPUT_NAME = "image"
 OUTPUT_NAME = "heatmaps"

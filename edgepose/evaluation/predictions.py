@@ -13,7 +13,7 @@ import numpy as np
 from edgepose.evaluation.datasets import PersonRecord, PoseDataset
 from edgepose.evaluation.datasets.regions import check_crop_scale, enlarged
 from edgepose.runtime.errors import DatasetError, SourceError
-from edgepose.runtime.estimator import MEASURED, PoseEstimator
+from edgepose.runtime.estimator import PoseEstimator
 from edgepose.runtime.images import read_image
 from edgepose.runtime.joints import JOINTS
 
@@ -28,8 +28,7 @@ class Predictions:
     ``keypoints``: float32 [n, 16, 2] in pixels of each picture, NaN where the decoder found none; ``scores``:
     float32 [n, 16]; ``sides``: float64 [n], pixels of the longer side of each person's region before it was
     enlarged by ``crop_scale``; ``library``: the engine's; ``views``: what the heatmaps were averaged over, empty for
-    one view; ``dataset_sha256``: over the records and the bytes of their pictures; ``kind``: 'measured', or
-    'host-simulated' where the engine is another board's.
+    one view; ``dataset_sha256``: over the records and the bytes of their pictures.
     """
 
     dataset: PoseDataset
@@ -43,7 +42,6 @@ class Predictions:
     decoder: str
     views: str
     dataset_sha256: str
-    kind: str = MEASURED
 
     def select(self, keep: Callable[[PersonRecord], bool], name: str) -> Predictions:
         """Predictions of the records that ``keep`` accepts. Raises :class:`DatasetError` for none."""
@@ -138,7 +136,6 @@ def predict_all(
             decoder=estimator.decoder,
             views=getattr(estimator, "views", ""),  # of an AugmentedEstimator
             dataset_sha256=digest.hexdigest(),
-            kind=estimator.kind,
         )
         for number, estimator in enumerate(estimators)
     ]

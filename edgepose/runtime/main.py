@@ -80,18 +80,23 @@ def _parser(bundle_path):
 
 def _add_engine_options(parser):
     parser.add_argument("--threads", metavar="N", type=int, help="CPU threads of the engine (processors, at most 4)")
+    parser.add_argument("--tpu", metavar="WHICH", help="which Edge TPU, where there are several: 0, usb:0, pci:1")
+    parser.add_argument(
+        "--allow-cpu", action="store_true", help="let the CPU do the work of an accelerator that cannot be used"
+    )
     parser.add_argument("--dla", metavar="N", type=int, help="on a Jetson: use this deep-learning accelerator (0 or 1)")
     parser.add_argument("--cuda-graph", action="store_true", help="on a Jetson: launch each inference as one graph")
     parser.add_argument("--simulate", action="store_true", help="a Jetson's bundle in ONNX Runtime, host-simulated")
 
 
-def _tensorrt_options(options):
-    """What was asked of TensorRT, or None where nothing was."""
-    if options.dla is None and not options.cuda_graph:
-        return None
-    from edgepose.runtime.backends.tensorrt import TensorRtOptions
+def _engine_options(options):
+    """Which accelerator, whether the CPU may do its work, and what was asked of TensorRT: None where nothing was."""
+    tensorrt = None
+    if options.dla is not None or options.cuda_graph:
+        from edgepose.runtime.backends.tensorrt import TensorRtOptions
 
-    return TensorRtOptions(dla=options.dla, cuda_graph=options.cuda_graph)
+        tensorrt = TensorRtOptions(dla=options.dla, cuda_graph=options.cuda_graph)
+    return options.tpu, options.allow_cpu, tensorrt, options.simulate
 
 
 def _region(text):
@@ -112,9 +117,10 @@ def _run(bundle_path, options):
     from edgepose.runtime.run import Outputs, run_sources
 
     outputs = Outputs(json=options.json, csv=options.csv, overlay=options.overlay)
-    tensorrt = _tensorrt_options(options)
     with announced(), engine_chatter_hidden():
-        loaded = load(bundle_path, options.threads, options.decoder, tensorrt, options.simulate)
+        loaded = load(bundle_path, options.threads, options.decoder, *_engine_options(options))
+    if loaded.fallback is not None:
+        sys.stderr.write("warning: by the CPU, not the accelerator: {}\n".format(loaded.fallback))
     with loaded as estimator:
         with ProgressLine() as progress:
             summary = run_sources(
@@ -160,7 +166,7 @@ def _check(bundle_path, options):
     from edgepose.runtime.quiet import engine_chatter_hidden
 
     with announced(), engine_chatter_hidden():
-        report = check_probe(Bundle.open(bundle_path), options.threads, _tensorrt_options(options), options.simulate)
+        report = check_probe(Bundle.open(bundle_path), options.threads, *_engine_options(options))
     _print("{}: {}".format("agrees" if report.passed else "DOES NOT AGREE", report.summary))
     return EXIT_DONE if report.passed else EXIT_GATE
 
@@ -171,9 +177,8 @@ def _bench(bundle_path, options):
     from edgepose.runtime.latency import bench_bundle, latency_table
     from edgepose.runtime.quiet import engine_chatter_hidden
 
-    tensorrt = _tensorrt_options(options)
     with announced(), engine_chatter_hidden():
-        report = bench_bundle(bundle_path, options.threads, options.seconds, tensorrt, options.simulate)
+        report = bench_bundle(bundle_path, options.threads, options.seconds, *_engine_options(options))
     document = json.dumps(report, indent=1, sort_keys=True) + "\n"
     if options.json == "-":
         sys.stdout.write(document)

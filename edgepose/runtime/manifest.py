@@ -9,10 +9,11 @@ The manifest is the contract between the half that converts and the half that ru
 ``variant``        ``RT`` ... ``II_LITE``
 ``target``         name of a file in ``targets/``
 ``precision``      ``fp32``, ``fp16`` or ``int8``
-``engine``         ``format`` (``tflite``/``onnx``/``tensorrt``), ``member``, ``input`` and ``output`` tensor
-                   (below), ``macs``; with ``tensorrt``, an ONNX that the board builds its engine from, ``build``:
-                   ``boards`` (what ``/proc/device-tree/model`` starts with), ``half`` (whether the graph is typed
-                   in float16) and ``memory_mb`` (*estimated* peak)
+``engine``         ``format`` (``tflite``/``onnx``/``edgetpu``/``tensorrt``), ``member``, ``input`` and ``output``
+                   tensor (below), ``macs``; ``cpu_member`` where an accelerator's engine has a twin for the CPU;
+                   with ``tensorrt``, an ONNX that the board builds its engine from, ``build``: ``boards`` (what
+                   ``/proc/device-tree/model`` starts with), ``half`` (whether the graph is typed in float16) and
+                   ``memory_mb`` (*estimated* peak)
 ``preprocessing``  ``mode`` (``letterbox``), ``channels`` (``RGB``), ``scale`` and ``offset`` (3 numbers each):
                    network input = byte * scale + offset
 ``decoder``        ``upsampling`` (pixels of the full map per heatmap cell, a power of two), ``sigma`` (of the
@@ -38,7 +39,7 @@ MAX_MANIFEST_BYTES = 1 << 20
 MAX_MEMBER_BYTES = 512 << 20
 MAX_TENSOR_BYTES = 256 << 20
 MAX_FULL_MAP_SIDE = 2048  # pixels; the decoder's tables grow with its square
-ENGINE_FORMATS = ("tflite", "onnx", "tensorrt")
+ENGINE_FORMATS = ("tflite", "onnx", "edgetpu", "tensorrt")
 MAX_BOARDS = 16
 PRECISIONS = ("fp32", "fp16", "int8")
 DTYPES = {"float32": 4, "int8": 1}
@@ -74,6 +75,7 @@ EngineSpec = NamedTuple(
         ("input", TensorSpec),
         ("output", TensorSpec),
         ("macs", int),
+        ("cpu_member", Optional[str]),  # of an accelerator's engine: the same network for the CPU
         ("build", Optional[BuildSpec]),  # of the format 'tensorrt' alone
     ],
 )
@@ -225,8 +227,7 @@ def _tensor(document, field):
 
 
 def _engine(document, members, precision, target):
-    member = _text(document, "member")
-    _require(member in members, "engine.member", "names {!r}, which the bundle does not list".format(member))
+    member = _listed(document, "member", members)
     engine_format = _choice(document, "format", ENGINE_FORMATS)
     spec = EngineSpec(
         engine_format,
@@ -234,12 +235,19 @@ def _engine(document, members, precision, target):
         _tensor(_object(document, "input"), "engine.input"),
         _tensor(_object(document, "output"), "engine.output"),
         _whole(document.get("macs"), "engine.macs", 0, 10**15),
+        _listed(document, "cpu_member", members) if "cpu_member" in document else None,
         _build(_object(document, "build"), precision, target) if engine_format == "tensorrt" else None,
     )
     channels, height, width = _channels_height_width(spec.input)
     _require(channels == 3 and height == width, "engine.input.shape", "is not a square RGB image")
     _require(_channels_height_width(spec.output)[0] == len(JOINTS), "engine.output.shape", "has not 16 channels")
     return spec
+
+
+def _listed(document, key, members):
+    member = _text(document, key)
+    _require(member in members, "engine." + key, "names {!r}, which the bundle does not list".format(member))
+    return member
 
 
 def _build(document, precision, target):

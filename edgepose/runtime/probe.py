@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from edgepose.runtime.errors import BundleError, SourceError
-from edgepose.runtime.estimator import MEASURED, PoseEstimator
+from edgepose.runtime.estimator import PoseEstimator
 from edgepose.runtime.image_header import read_image_header
 from edgepose.runtime.joints import JOINTS
 from edgepose.runtime.manifest import DECODERS
@@ -47,7 +47,7 @@ _ProbeReport = NamedTuple(
         ("required", float),
         ("mean_pixels", float),
         ("worst_pixels", float),
-        ("kind", str),
+        ("fallback", Optional[str]),
     ],
 )
 
@@ -55,8 +55,8 @@ _ProbeReport = NamedTuple(
 class ProbeReport(_ProbeReport):
     """How an engine did on its probe: ``agreeing`` of ``joints`` lie within 0.1 head of the float model's.
 
-    ``required`` is the share that must; ``mean_pixels`` and ``worst_pixels`` are distances in pixels of the crops;
-    ``kind`` is 'measured', or 'host-simulated' where the engine is another board's.
+    ``required`` is the share that must; ``mean_pixels`` and ``worst_pixels`` are distances in pixels of the crops.
+    ``fallback``: why the CPU did the work of an accelerator; None where it did not.
     """
 
     __slots__ = ()
@@ -69,12 +69,10 @@ class ProbeReport(_ProbeReport):
     @property
     def summary(self):
         """One sentence for people."""
-        words = (
-            "{} of {} joints within {} head of the float model ({:.0%} needed); mean {:.2f}, worst {:.2f} px".format(
-                self.agreeing, self.joints, AGREEMENT_HEADS, self.required, self.mean_pixels, self.worst_pixels
-            )
+        told = "{} of {} joints within {} head of the float model ({:.0%} needed); mean {:.2f}, worst {:.2f} px".format(
+            self.agreeing, self.joints, AGREEMENT_HEADS, self.required, self.mean_pixels, self.worst_pixels
         )
-        return words if self.kind == MEASURED else "{} ({})".format(words, self.kind)
+        return told if self.fallback is None else "{}; by the CPU: {}".format(told, self.fallback)
 
 
 def read_probe(bundle):
@@ -89,16 +87,15 @@ def read_probe(bundle):
         raise BundleError("{}: {} is not a probe: {}".format(bundle.path, POSES_MEMBER, error), "convert again")
 
 
-def check_probe(bundle, threads=None, tensorrt=None, simulate=False):
+def check_probe(bundle, threads=None, device=None, allow_cpu=False, tensorrt=None, simulate=False):
     """Run ``bundle`` on its own probe and compare with the float model's joints: a :class:`ProbeReport`.
 
-    The other arguments are as for :class:`PoseEstimator`.
-
-    Raises :class:`BundleError` where the probe cannot be read, :class:`EngineError` where the engine does not run.
+    The options are those of :class:`PoseEstimator`. Raises :class:`BundleError` where the probe cannot be read,
+    :class:`EngineError` where the engine does not run.
     """
     probe = read_probe(bundle)
     per_crop, allowed = [], []
-    with PoseEstimator(bundle, threads, probe.decoder, tensorrt, simulate) as estimator:
+    with PoseEstimator(bundle, threads, probe.decoder, device, allow_cpu, tensorrt, simulate) as estimator:
         for crop in probe.crops:
             pose = estimator(crop.image)
             per_crop.append(np.linalg.norm(pose.keypoints.astype(np.float64) - crop.keypoints, axis=1))
@@ -111,7 +108,7 @@ def check_probe(bundle, threads=None, tensorrt=None, simulate=False):
         required=REQUIRED_AGREEMENT[bundle.manifest.precision],
         mean_pixels=float(distances.mean()),
         worst_pixels=float(distances.max()),
-        kind=estimator.kind,
+        fallback=estimator.fallback,
     )
 
 

@@ -1,5 +1,7 @@
 """What every inference engine looks like to the estimator, and the checks that hold for all of them."""
 
+from typing import Optional  # noqa: F401 - in a type comment
+
 import numpy as np
 
 from edgepose.runtime.errors import EngineError
@@ -17,8 +19,8 @@ class Backend(object):
     #: The name of the engine library, and its version once loaded; shown by ``bench`` and ``doctor``.
     library = ""
     version = ""
-    #: Whether it stands in for the engine of another machine.
-    simulated = False
+    #: Why an accelerator's engine runs on the CPU; None where it runs where it should.
+    fallback = None  # type: Optional[str]
 
     def __init__(self, spec, data, threads):
         """Load ``data`` (the engine's bytes), whose tensors are those of ``spec`` (:class:`EngineSpec`).

@@ -10,7 +10,11 @@ class HostSimulatedBackend(OnnxRuntimeBackend):
     computes them in 32 bits on a CPU.
     """
 
-    simulated = True
+    def __init__(self, spec, data, threads, reason):
+        """``reason``: why TensorRT does not do it, as in 'CUDA finds no GPU'."""
+        rounding = ", 16-bit floats computed in 32" if spec.build.precision == "fp16" else ""
+        self.fallback = "{}{}".format(reason, rounding)
+        super(HostSimulatedBackend, self).__init__(spec, data, threads)
 
     def _options(self, onnxruntime, threads):
         options = super(HostSimulatedBackend, self)._options(onnxruntime, threads)

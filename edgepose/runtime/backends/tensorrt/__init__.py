@@ -4,8 +4,6 @@ An engine fits one TensorRT on one board. Everything here works on what JetPack 
 8.0 on, and the CUDA runtime through ctypes; nothing is compiled or installed.
 """
 
-import logging
-
 from edgepose.runtime.backends.tensorrt.board import is_jetson, read_board
 from edgepose.runtime.backends.tensorrt.cuda import CudaRuntime
 from edgepose.runtime.backends.tensorrt.libraries import MissingTensorRtError, import_tensorrt
@@ -14,29 +12,27 @@ from edgepose.runtime.errors import EngineError
 
 __all__ = ["TensorRtOptions", "build_ahead", "open_tensorrt"]
 
-logger = logging.getLogger("edgepose.tensorrt")
 
-
-def open_tensorrt(spec, data, threads, options=None, simulate=False):
+def open_tensorrt(spec, data, threads, options=None, simulate=False, allow_cpu=False):
     """The back end for the ONNX ``data``: TensorRT's, building the engine where none fits, or ONNX Runtime's stand-in.
 
     ``options``: :class:`TensorRtOptions`. Off a Jetson, where TensorRT or a GPU is missing, and with ``simulate``,
-    ONNX Runtime computes the graph, *host-simulated*. On a Jetson a missing TensorRT is an error. Raises
+    ONNX Runtime computes the graph, *host-simulated*. On a Jetson that is an error without ``allow_cpu``. Raises
     :class:`EngineError` where the engine cannot be built or run, :class:`UsageError` for options that cannot be.
     """
     options = TensorRtOptions() if options is None else options
     options.require_possible()
+    reason = "simulated, as asked for"
     if not simulate:
         try:
             return _open(spec, data, options)
         except MissingTensorRtError as missing:
-            if is_jetson():
+            if is_jetson() and not allow_cpu:
                 raise EngineError(missing.message, missing.hint)
-            rounding = ", 16-bit floats in 32 bits" if spec.build.precision == "fp16" else ""
-            logger.info("%s: ONNX Runtime computes the graph instead, host-simulated%s", missing.message, rounding)
+            reason = missing.message
     from edgepose.runtime.backends.host_simulated import HostSimulatedBackend
 
-    return HostSimulatedBackend(spec, data, threads)
+    return HostSimulatedBackend(spec, data, threads, reason)
 
 
 def build_ahead(spec, data, options=None):
