@@ -12,6 +12,7 @@ from benchmarks import (
     decoder,
     end_to_end,
     footprint,
+    gpu_check,
     half_precision,
     network,
     quantisation,
@@ -32,9 +33,10 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], Iterable[Report]]] = {
     "end_to_end": lambda options: [end_to_end.run(options.bundles, options.quick)],
     "footprint": lambda options: [footprint.run(options.bundles, options.quick)],
     "tensorrt_acceptance": lambda options: [tensorrt_acceptance.run(options.bundles, options.quick)],
+    "gpu_check": lambda options: [gpu_check.run(options.quick)],
 }
-# What wants a Python of its own is named to be run.
-DEFAULT = [name for name in BENCHMARKS if name != "tensorrt_acceptance"]
+# What not every machine can do is named to be run.
+DEFAULT = [name for name in BENCHMARKS if name not in ("tensorrt_acceptance", "gpu_check")]
 
 
 def main() -> int:

@@ -149,11 +149,22 @@ def test_bindings_that_do_not_serve_are_named(monkeypatch, tmp_path, module, wor
     monkeypatch.delitem(sys.modules, "tensorrt", raising=False)
 
 
+def test_a_folder_of_the_name_is_not_taken_for_the_bindings(monkeypatch, tmp_path):
+    (tmp_path / "tensorrt").mkdir()
+    monkeypatch.delitem(sys.modules, "tensorrt", raising=False)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(MissingTensorRtError, match="bindings are not installed"):
+        import_tensorrt()
+    monkeypatch.delitem(sys.modules, "tensorrt", raising=False)
+
+
 def test_bindings_without_a_gpu_are_simulated_off_a_board_and_do_not_build(monkeypatch):
     require_library("onnx")
     from edgepose.runtime.backends import tensorrt
 
-    monkeypatch.setitem(sys.modules, "tensorrt", types.SimpleNamespace(__version__="10.3.0"))
+    monkeypatch.setitem(
+        sys.modules, "tensorrt", types.SimpleNamespace(__version__="10.3.0", __file__="tensorrt/__init__.py")
+    )
 
     def find():
         raise MissingTensorRtError("CUDA finds no GPU: no CUDA-capable device is detected (100)", "look")
