@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from benchmarks import accuracy, decoder, end_to_end, footprint, network, quantisation
+from benchmarks import accuracy, coral, decoder, end_to_end, footprint, network, quantisation
 from benchmarks.bundles import ALL_VARIANTS
 from benchmarks.precision_page import DOCS, write_page
 from benchmarks.results import RESULTS, TABLE, Report, write_table
@@ -17,6 +17,7 @@ from edgepose.runtime.errors import EXIT_DONE, EXIT_GATE
 BENCHMARKS: dict[str, Callable[[argparse.Namespace], Iterable[Report]]] = {
     "accuracy": lambda options: [accuracy.run(options.bundles, options.quick)],
     "quantisation": lambda options: quantisation.run(options.bundles, options.quick, options.variants, options.seeds),
+    "coral": lambda options: [coral.run(options.bundles, options.quick)],
     "decoder": lambda options: [decoder.run(options.quick)],
     "network": lambda options: [network.run(options.bundles, options.quick)],
     "end_to_end": lambda options: [end_to_end.run(options.bundles, options.quick)],
