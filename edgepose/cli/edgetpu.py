@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from rich.markup import escape
+
 from edgepose.cli.console import new_table
 
 if TYPE_CHECKING:
@@ -67,7 +69,7 @@ def operator_table(report: CompatibilityReport) -> Table:
         row = (each.operator, str(each.version), each.verdict, each.status, each.rule, each.mend)
         rows[row] = rows.get(row, 0) + 1
     for (operator, version, verdict, *why), count in rows.items():
-        table.add_row(operator, version, str(count), marks[verdict], *why)
+        table.add_row(escape(operator), version, str(count), marks[verdict], *map(escape, why))
     return table
 
 

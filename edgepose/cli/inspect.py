@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
+from rich.markup import escape
 
 from edgepose.cli.console import new_table, out, print_json
 from edgepose.cli.edgetpu import edgetpu_sentences, memory_words, operator_table
@@ -86,7 +87,7 @@ def inspect(
             ) from error
         out.print()
         for line in lines:
-            out.print(line, soft_wrap=True)
+            out.print(line, soft_wrap=True, markup=False)
     gates = manifest.measured.get("gates")
     if isinstance(gates, dict) and gates:
         out.print()
@@ -98,7 +99,7 @@ def _inspect_for_edgetpu(file: Path, as_json: bool) -> None:
     from edgepose.conversion.edgetpu.tflite_file import read_tflite_path
     from edgepose.runtime.bundle import Bundle
 
-    if zipfile.is_zipfile(file):
+    if file.is_file() and zipfile.is_zipfile(file):
         data = Bundle.open(file).cpu_engine_bytes()
     else:
         data = read_tflite_path(file)
@@ -109,12 +110,12 @@ def _inspect_for_edgetpu(file: Path, as_json: bool) -> None:
     out.print(operator_table(report))
     out.print()
     for problem in report.problems:
-        out.print(f"[bold red]The compilation is predicted to fail:[/] {problem}", soft_wrap=True)
+        out.print(f"[bold red]The compilation is predicted to fail:[/] {escape(problem)}", soft_wrap=True)
     for caution in report.cautions:
-        out.print(f"[bold yellow]Caution:[/] {caution}", soft_wrap=True)
+        out.print(f"[bold yellow]Caution:[/] {escape(caution)}", soft_wrap=True)
     mark = "[bold green]whole[/]" if report.whole else "[bold red]not whole[/]"
     out.print(f"Predicted: {mark}, {report.mapped} of {len(report.operators)} operators map", soft_wrap=True)
-    out.print(f"Predicted: {memory_words(report.memory.to_dict())}", soft_wrap=True)
+    out.print(f"Predicted: {memory_words(report.memory.to_dict())}", soft_wrap=True, markup=False)
     out.print(f"It needs Edge TPU runtime {report.runtime} or newer", soft_wrap=True)
 
 

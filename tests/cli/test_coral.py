@@ -86,6 +86,10 @@ def test_a_foreign_model_is_reported_row_by_row(type_command, tmp_path):
         assert word in words
     document = json.loads(type_command("inspect", "--edgetpu", path, "--json").out)
     assert (document["mapped"], document["whole"], len(document["blocking"])) == (0, False, 2)
+    path.write_bytes(
+        tflite({"x": T(IMAGE), "[/red]": T(IMAGE, "float32")}, [Op("ADD", ("x", "[/red]"), ("x",), 2)], outputs=("x",))
+    )
+    assert "'[/red]' is float32" in re.sub(r"\s+", " ", type_command("inspect", "--edgetpu", path).out)
     path.write_bytes(whole_model())
     assert "Predicted: whole, 2 of 2 operators map" in type_command("inspect", "--edgetpu", path).out
 

@@ -67,7 +67,10 @@ def find(file: TfliteFile, operator: Operator) -> Finding | None:
     if operator.custom or rule is None:
         return _unsupported(operator)
     checks = (_version, _constants, _data_type, _static, _rank, _batch, *rule.checks)
-    return next((finding for check in checks if (finding := check(file, operator)) is not None), None)
+    try:
+        return next((finding for check in checks if (finding := check(file, operator)) is not None), None)
+    except IndexError:
+        return Finding(LIMITED, "it lacks a tensor that it must have", "make the model again: this file is damaged")
 
 
 def is_too_new(operator: Operator) -> bool:
@@ -183,7 +186,7 @@ def _mean(file: TfliteFile, operator: Operator) -> Finding | None:
     axes = _axes(file, operator)
     if axes is None:
         return Finding(NOT_CONSTANT, "its axes are computed", "make them a constant of the model")
-    shape = file.tensors[operator.inputs[0]].shape
+    shape = _input(file, operator, 0).shape
     if 0 in axes and len(shape) > INNERMOST:
         return Finding(LIMITED, "it averages over the batch", "average over height, width or channels alone")
     if len(shape) - 1 in axes and shape[-1] % 4:
@@ -193,7 +196,7 @@ def _mean(file: TfliteFile, operator: Operator) -> Finding | None:
 
 def _not_the_batch(file: TfliteFile, operator: Operator) -> Finding | None:
     axes = _axes(file, operator)
-    rank = len(file.tensors[operator.inputs[0]].shape)
+    rank = len(_input(file, operator, 0).shape)
     if axes is None:
         return Finding(NOT_CONSTANT, "its axes are computed", "make them a constant of the model")
     if 0 in axes and rank > INNERMOST:
@@ -209,8 +212,8 @@ def _pack(file: TfliteFile, operator: Operator) -> Finding | None:
 
 
 def _split(file: TfliteFile, operator: Operator) -> Finding | None:
-    axes = file.tensors[operator.inputs[0]].integers()
-    rank = len(file.tensors[operator.inputs[1]].shape)
+    axes = _input(file, operator, 0).integers()
+    rank = len(_input(file, operator, 1).shape)
     if axes is None:
         return Finding(NOT_CONSTANT, "its axis is computed", "make it a constant of the model")
     if rank and axes and axes[0] % rank == 0:
@@ -219,20 +222,20 @@ def _split(file: TfliteFile, operator: Operator) -> Finding | None:
 
 
 def _pad(file: TfliteFile, operator: Operator) -> Finding | None:
-    amounts = file.tensors[operator.inputs[1]].integers() or []
+    amounts = _input(file, operator, 1).integers() or []
     if any(amounts[:2]):
         return Finding(LIMITED, "it pads the batch", "pad height, width or channels alone")
     return None
 
 
 def _flat_alpha(file: TfliteFile, operator: Operator) -> Finding | None:
-    if all(side == 1 for side in file.tensors[operator.inputs[1]].shape[:-1]):
+    if all(side == 1 for side in _input(file, operator, 1).shape[:-1]):
         return None
     return Finding(LIMITED, "its alpha is not one number a channel", "share alpha over height and width")
 
 
 def _softmax(file: TfliteFile, operator: Operator) -> Finding | None:
-    tensor = file.tensors[operator.inputs[0]]
+    tensor = _input(file, operator, 0)
     if _wide_sides(tensor) > 1:
         return Finding(LIMITED, f"it reads {_sides(tensor)}, not one row", "flatten what it reads")
     if tensor.elements > SOFTMAX_ELEMENTS:
@@ -241,7 +244,7 @@ def _softmax(file: TfliteFile, operator: Operator) -> Finding | None:
 
 
 def _plain_slice(file: TfliteFile, operator: Operator) -> Finding | None:
-    strides = file.tensors[operator.inputs[3]].integers() if len(operator.inputs) > 3 else None
+    strides = _input(file, operator, 3).integers() if len(operator.inputs) > 3 else None
     if strides is not None and any(stride != 1 for stride in strides):
         return Finding(LIMITED, f"its strides are {strides}", "use strides of 1")
     if any(operator.options.get(mask, 0) for mask in ("EllipsisMask", "NewAxisMask")):
@@ -250,7 +253,7 @@ def _plain_slice(file: TfliteFile, operator: Operator) -> Finding | None:
 
 
 def _large(file: TfliteFile, operator: Operator) -> Finding | None:
-    tensor = max([file.tensors[operator.inputs[0]], *file.written(operator)], key=lambda one: one.elements)
+    tensor = max([_input(file, operator, 0), *file.written(operator)], key=lambda one: one.elements)
     if tensor.elements <= LARGE_ELEMENTS:
         return None
     return Finding(LIMITED, f"'{tensor.name}' is large: {_sides(tensor)}", "use a smaller input", certain=False)
@@ -270,9 +273,16 @@ def _transposed(file: TfliteFile, operator: Operator) -> Finding | None:
     )
 
 
+def _input(file: TfliteFile, operator: Operator, place: int) -> Tensor:
+    """The tensor at ``place`` among those that ``operator`` reads. Raises :class:`IndexError` where there is none."""
+    if operator.inputs[place] < 0:
+        raise IndexError
+    return file.tensors[operator.inputs[place]]
+
+
 def _axes(file: TfliteFile, operator: Operator) -> set[int] | None:
-    axes = file.tensors[operator.inputs[1]].integers()
-    rank = max(len(file.tensors[operator.inputs[0]].shape), 1)
+    axes = _input(file, operator, 1).integers()
+    rank = max(len(_input(file, operator, 0).shape), 1)
     return None if axes is None else {axis % rank for axis in axes}
 
 
