@@ -100,7 +100,7 @@ def _warnings(predicted: CompatibilityReport, compilation: Compilation | None, v
     if compilation is None:
         warnings += predicted.cautions
     if compilation is None and not predicted.whole:
-        rows = "; ".join([*predicted.problems, *(f"{each.operator}: {each.rule}" for each in predicted.blocking)])
+        rows = "; ".join([*predicted.problems, *map(str, predicted.rows(blocking=True))])
         warnings.append(f"not every operator is predicted to map: {rows}")
     if compilation is not None and not compilation.whole:
         rows = "; ".join(f"{row.count} x {row.operator}: {row.status}" for row in compilation.blocking)

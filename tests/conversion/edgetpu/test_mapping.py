@@ -36,11 +36,11 @@ def test_the_full_variants_are_advised_against_with_figures_and_work(variant, ad
 
 
 def test_the_lite_variants_must_map_by_prediction():
-    with pytest.raises(GateError, match=r"HARD_SWISH v1 \('y'\): not one of the operators") as caught:
+    with pytest.raises(GateError, match="1 x HARD_SWISH v1: not one of the operators") as caught:
         map_engine(UNMAPPED, None, NO_OPTIONS, get_variant("RT_LITE"))
     assert "--no-require-full-mapping" in str(caught.value.hint)
     mapping = map_engine(UNMAPPED, None, EdgeTpuOptions(full_mapping=False), get_variant("RT_LITE"))
-    assert any("not every operator is predicted to map: HARD_SWISH" in warning for warning in mapping.warnings)
+    assert any("not every operator is predicted to map: 1 x HARD_SWISH" in warning for warning in mapping.warnings)
 
 
 def test_the_compiler_has_the_last_word(tmp_path):
