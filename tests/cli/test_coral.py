@@ -26,6 +26,7 @@ def no_compiler(monkeypatch, tmp_path):
     return folder
 
 
+@pytest.mark.slow
 def test_official_weights_become_a_bundle_that_is_finished_elsewhere(
     reference, type_command, tmp_path, monkeypatch, no_compiler
 ):
@@ -71,6 +72,8 @@ def test_official_weights_become_a_bundle_that_is_finished_elsewhere(
     typed = type_command(*CONVERT)
     assert (typed.code, f"1 x CONV_2D: {BEHIND}" in typed.err) == (3, True)
     assert path.read_bytes() == unfinished
+    typed = type_command(*CONVERT, "--min-agreement", "99.9")  # layers never go to float for an Edge TPU
+    assert (typed.code, "in float" in typed.err) == (3, False)
     typed = type_command("finish", path, "--no-require-full-mapping")
     assert (typed.code, "not every operator runs on the Edge TPU" in typed.err) == (0, True)
 
