@@ -7,7 +7,17 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from benchmarks import accuracy, coral, decoder, end_to_end, footprint, network, quantisation
+from benchmarks import (
+    accuracy,
+    coral,
+    decoder,
+    end_to_end,
+    footprint,
+    half_precision,
+    network,
+    quantisation,
+    tensorrt_acceptance,
+)
 from benchmarks.bundles import ALL_VARIANTS
 from benchmarks.precision_page import DOCS, write_page
 from benchmarks.results import RESULTS, TABLE, Report, write_table
@@ -18,20 +28,28 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], Iterable[Report]]] = {
     "accuracy": lambda options: [accuracy.run(options.bundles, options.quick)],
     "quantisation": lambda options: quantisation.run(options.bundles, options.quick, options.variants, options.seeds),
     "coral": lambda options: [coral.run(options.bundles, options.quick)],
+    "half_precision": lambda options: half_precision.run(options.bundles, options.quick, options.variants),
     "decoder": lambda options: [decoder.run(options.quick)],
     "network": lambda options: [network.run(options.bundles, options.quick)],
     "end_to_end": lambda options: [end_to_end.run(options.bundles, options.quick)],
     "footprint": lambda options: [footprint.run(options.bundles, options.quick)],
+    "tensorrt_acceptance": lambda options: [tensorrt_acceptance.run(options.bundles, options.quick)],
 }
+# What wants a Python of its own is named to be run.
+DEFAULT = [name for name in BENCHMARKS if name != "tensorrt_acceptance"]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--bundles", type=Path, help="folder for the bundles and calibration sets")
-    parser.add_argument("--only", nargs="+", choices=BENCHMARKS, default=list(BENCHMARKS), help="run these alone")
+    parser.add_argument("--only", nargs="+", choices=BENCHMARKS, default=DEFAULT, help="run these alone")
     parser.add_argument("--quick", action="store_true", help="few samples, to see that it runs; nothing is written")
     parser.add_argument(
-        "--variants", nargs="+", choices=ALL_VARIANTS, default=ALL_VARIANTS, help="quantisation of these alone"
+        "--variants",
+        nargs="+",
+        choices=ALL_VARIANTS,
+        default=ALL_VARIANTS,
+        help="precisions of these alone",
     )
     parser.add_argument("--seeds", type=int, choices=range(1, 10), help="calibration sets a variant in quantisation")
     parser.add_argument("--plots", action="store_true", help="write the pages and plots from the records alone")

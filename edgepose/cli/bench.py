@@ -19,11 +19,12 @@ def bench(
     as_json: bool = typer.Option(False, "--json", help="Print every sample and the conditions as JSON."),
 ) -> None:
     """Measure the latency of each stage and the peak memory here, on the bundle's own probe."""
+    from edgepose.runtime.announce import announced
     from edgepose.runtime.latency import bench_bundle, latency_table
     from edgepose.runtime.quiet import engine_chatter_hidden
 
     err.print(f"measuring {file.name} for at least {seconds:g} s", style="dim", markup=False)
-    with engine_chatter_hidden():
+    with announced(), engine_chatter_hidden():
         report = bench_bundle(file, threads, seconds, tpu, allow_cpu)
     if as_json:
         print_json(report)

@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from edgepose.cli.console import new_table, out, print_json
 from edgepose.cli.edgetpu import edgetpu_sentences, memory_words, operator_table
-from edgepose.cli.held_out import held_out_sentences
+from edgepose.cli.held_out import build_sentences, held_out_sentences
 
 if TYPE_CHECKING:
     from edgepose.conversion.edgetpu.compatibility import CompatibilityReport
@@ -79,9 +79,9 @@ def inspect(
     for label, value in rows:
         table.add_row(f"[bold]{label}[/]", value)
     out.print(table)
-    if "held_out" in manifest.measured:
+    if "held_out" in manifest.measured or "build" in manifest.measured:
         try:
-            lines = held_out_sentences(manifest.document)
+            lines = [*held_out_sentences(manifest.document), *build_sentences(manifest.document)]
         except (KeyError, TypeError, ValueError) as error:
             raise BundleError(
                 f"{file}: manifest.json: measured.held_out is not what edgepose writes", "convert again"

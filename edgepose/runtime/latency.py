@@ -22,7 +22,15 @@ MACHINE_WORDS = (
 )
 
 
-def bench_bundle(path, threads=None, seconds=DEFAULT_SETTINGS.min_duration_s, device=None, allow_cpu=False):
+def bench_bundle(
+    path,
+    threads=None,
+    seconds=DEFAULT_SETTINGS.min_duration_s,
+    device=None,
+    allow_cpu=False,
+    tensorrt=None,
+    simulate=False,
+):
     """Run the bundle at ``path`` on its own probe crops for ``seconds`` or longer.
 
     Returns a JSON-able report: ``kind`` ('measured', or 'host-simulated' where the CPU did an accelerator's work:
@@ -38,7 +46,7 @@ def bench_bundle(path, threads=None, seconds=DEFAULT_SETTINGS.min_duration_s, de
     before = conditions()
     bundle = Bundle.open(path)
     frames = [crop.image for crop in read_probe(bundle).crops]
-    with PoseEstimator(bundle, threads=threads, device=device, allow_cpu=allow_cpu) as estimator:
+    with PoseEstimator(bundle, threads, None, device, allow_cpu, tensorrt, simulate) as estimator:
 
         def find_one_pose(number):
             estimator(frames[number % len(frames)])
