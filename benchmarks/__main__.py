@@ -9,6 +9,7 @@ from pathlib import Path
 
 from benchmarks import (
     accuracy,
+    coral,
     decoder,
     end_to_end,
     footprint,
@@ -27,6 +28,7 @@ from edgepose.runtime.errors import EXIT_DONE, EXIT_GATE
 BENCHMARKS: dict[str, Callable[[argparse.Namespace], Iterable[Report]]] = {
     "accuracy": lambda options: [accuracy.run(options.bundles, options.quick)],
     "quantisation": lambda options: quantisation.run(options.bundles, options.quick, options.variants, options.seeds),
+    "coral": lambda options: [coral.run(options.bundles, options.quick)],
     "half_precision": lambda options: half_precision.run(options.bundles, options.quick, options.variants),
     "decoder": lambda options: [decoder.run(options.quick)],
     "network": lambda options: [network.run(options.bundles, options.quick)],

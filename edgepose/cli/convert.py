@@ -142,7 +142,7 @@ def _print_result(result: Any) -> None:
     for precision, reason in result.rejected.items():
         out.print(f"Not {precision}: {reason}", soft_wrap=True)
     for line in edgetpu_sentences(manifest):
-        out.print(line, soft_wrap=True)
+        out.print(line, soft_wrap=True, markup=False)
     out.print(f"[bold green]{result.path}[/], {result.bytes / 1e6:.2f} MB", soft_wrap=True)
     out.print()
     if engine["member"] == "engine.tflite" and engine["format"] == "edgetpu":

@@ -226,6 +226,8 @@ class _Conversion:
     def _how_to_pass(self) -> str:
         if self.request.limits.any:
             return "allow more, use a larger or better fitting --calibration set, or a Lite variant"
+        if self.plan.engine == EDGETPU:
+            return "give --calibration a set of photographs like those the device will see, or use a Lite variant"
         return (
             "give --calibration a set of photographs like those the device will see ('edgepose calibrate'), "
             "let layers go to float with --min-agreement, or use fp16"

@@ -146,7 +146,7 @@ def _info(bundle_path, options):
         ("bundle", "{}, every member matches its SHA-256".format(manifest.name)),
         ("network", "EfficientPose {}, {:.2f} G multiply-adds".format(manifest.variant, engine.macs / 1e9)),
         ("target", "{}, {}".format(manifest.target, manifest.precision)),
-        ("engine", "{}, {:.2f} MB".format(engine.format, manifest.members[engine.member].bytes / 1e6)),
+        ("engine", "{}, {:.2f} MB".format(_engine_words(bundle), manifest.members[engine.member].bytes / 1e6)),
         ("decoder", "{}, map upsampled x{}".format(manifest.decoder.default, manifest.decoder.upsampling)),
         ("written by", "edgepose {}".format(manifest.edgepose)),
         ("manifest", "sha256 {}".format(bundle.sha256)),
@@ -157,6 +157,14 @@ def _info(bundle_path, options):
     for name, value in rows:
         _print("{:<11} {}".format(name, value))
     return EXIT_DONE
+
+
+def _engine_words(bundle):
+    if bundle.manifest.engine.format != "edgetpu":
+        return bundle.manifest.engine.format
+    from edgepose.runtime.backends.edgetpu import is_compiled
+
+    return "edgetpu, " + ("compiled" if is_compiled(bundle.engine_bytes()) else "not compiled yet")
 
 
 def _check(bundle_path, options):

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from delegates import build_delegate
 from tiny_bundles import FIXTURES, SIDE, edgetpu_bundle, engine_bytes, probe_members, require_library, squares
 
 from edgepose.runtime.backends import edgetpu_probe
-from edgepose.runtime.backends.edgetpu import LIBRARY_VARIABLE, is_compiled, libedgetpu_device
+from edgepose.runtime.backends.edgetpu import LIBRARY_VARIABLE, EdgeTpuBackend, is_compiled, libedgetpu_device
+from edgepose.runtime.backends.litert import import_interpreter
 from edgepose.runtime.bundle import Bundle
 from edgepose.runtime.errors import EngineError, UsageError
 from edgepose.runtime.estimator import ON_CPU, PoseEstimator, load
@@ -206,3 +208,19 @@ def test_without_permission_to_fall_back_the_command_exits_1(unfinished, tmp_pat
     assert printed.out == ""
     assert "hint: " in printed.err
     assert "Traceback" not in printed.err
+
+
+def test_the_runtime_that_libedgetpu_is_built_for_comes_first(tmp_path, monkeypatch):
+    """Where both are installed; stand-ins that name themselves, as only one is ever here."""
+    for name in ("tflite_runtime", "ai_edge_litert"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("")
+        (tmp_path / name / "interpreter.py").write_text("class Interpreter(object):\n    pass\n")
+        for module in (name, name + ".interpreter"):
+            monkeypatch.delitem(sys.modules, module, raising=False)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert import_interpreter(EdgeTpuBackend.modules)[0].__name__ == "tflite_runtime"
+    assert import_interpreter()[0].__name__ == "ai_edge_litert"
+    for name in ("tflite_runtime", "ai_edge_litert"):  # the tests that follow need the real one
+        for module in (name, name + ".interpreter"):
+            del sys.modules[module]
