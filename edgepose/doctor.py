@@ -13,6 +13,9 @@ from pathlib import Path
 
 from edgepose.bench.conditions import DEVICE_TREE_MODEL
 from edgepose.conversion.cache import StageCache, cache_folder
+from edgepose.runtime.backends.tensorrt.board import is_jetson, read_board
+from edgepose.runtime.backends.tensorrt.cuda import CudaRuntime
+from edgepose.runtime.backends.tensorrt.libraries import MissingTensorRtError, import_tensorrt
 from edgepose.runtime.edgetpu_devices import attached_edge_tpus, describe, runtime_clock
 from edgepose.targets import Target, all_targets
 
@@ -66,14 +69,25 @@ def diagnose() -> Diagnosis:
     machine = [_python(), _device(), _disk()]
     device = [_library("device half", *entry, mend=INSTALL_DEVICE_HALF) for entry in DEVICE_LIBRARIES]
     engines = [_library("engine", *entry, mend=f"pip install {entry[0]}") for entry in ENGINE_LIBRARIES]
+    tensorrt = _tensorrt()
     convert = [_library("convert", *entry, mend=INSTALL_CONVERT) for entry in CONVERT_LIBRARIES]
-    runs = _all_ok(device) and any(finding.status == "ok" for finding in engines)
+    runs = _all_ok(device) and any(finding.status == "ok" for finding in [*engines, *tensorrt])
     installed = {finding.name for finding in engines if finding.status == "ok"}
     if any(finding.status == "ok" for finding in engines[:2]):
         # One of the two TFLite runtimes is enough.
         engines = [_as_note(finding) if finding.status == "missing" else finding for finding in engines]
     return Diagnosis(
-        findings=(*machine, *_edge_tpus(), *device, *engines, *convert, _edgetpu_compiler(), _weights(), _cache()),
+        findings=(
+            *machine,
+            *_edge_tpus(),
+            *device,
+            *engines,
+            *tensorrt,
+            *convert,
+            _edgetpu_compiler(),
+            _weights(),
+            _cache(),
+        ),
         runs=runs,
         converts=_all_ok(device) and _all_ok(convert) and {"ai-edge-litert", "onnxruntime"} <= installed,
     )
@@ -101,6 +115,20 @@ def _device() -> Finding:
     if target is None:
         return Finding("machine", "device", "note", f"{model}: no file in targets/ knows it; target 'host' may do")
     return Finding("machine", "device", "ok", f"{model}: target '{target.name}'")
+
+
+def _tensorrt() -> list[Finding]:
+    """TensorRT and its GPU, looked for on a Jetson alone."""
+    if not is_jetson():
+        return []
+    board = read_board()
+    system = f"JetPack {board.jetpack or 'unknown'}, L4T {board.l4t or 'unknown'}"
+    try:
+        version = import_tensorrt().__version__
+        capability = "{}.{}".format(*CudaRuntime.find().compute_capability)
+    except MissingTensorRtError as missing:
+        return [Finding("engine", "tensorrt", "missing", f"{system}; {missing.message}", missing.hint)]
+    return [Finding("engine", "tensorrt", "ok", f"{version}, GPU SM {capability}, {system}; builds and runs engines")]
 
 
 def _edge_tpus() -> list[Finding]:
