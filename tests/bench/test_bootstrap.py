@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from edgepose.evaluation import bootstrap
-from edgepose.evaluation.bootstrap import SEED, share_intervals
+from edgepose.bench import bootstrap
+from edgepose.bench.bootstrap import SEED, share_intervals
 
 
 def share_interval(numerators, denominators, seed=SEED):
