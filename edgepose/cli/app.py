@@ -15,6 +15,7 @@ from edgepose.cli import (
     evaluate,
     figure,
     inspect,
+    report,
     run,
     targets,
     variants,
@@ -33,7 +34,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (convert, run, inspect, check, evaluate, calibrate, bench, variants, targets, doctor, figure):
+for command in (convert, run, inspect, check, evaluate, calibrate, bench, report, variants, targets, doctor, figure):
     app.command()(getattr(command, command.__name__.rsplit(".", 1)[1]))
 app.command("eval", hidden=True)(evaluate.evaluate)
 app.add_typer(weights.app, name="weights")
