@@ -2,52 +2,95 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import typer
 
+from edgepose.cli.console import err
 from edgepose.cli.progress import CountedProgress
+from edgepose.runtime.errors import UsageError
+
+RECORDS = Path("bench-records")
 
 
 def bench(
-    file: Path = typer.Argument(..., help="The bundle."),
+    file: Path | None = typer.Argument(None, help="The bundle; a fleet file may name others."),
     seconds: float = typer.Option(5.0, "--seconds", help="Measure at least this long, once steady."),
     soak: float | None = typer.Option(None, "--soak", help="Measure a sustained load of that many minutes instead."),
     source: list[Path] = typer.Option([], "--source", help="Images or videos to read frames of (the probe's crops)."),
     label: str | None = typer.Option(None, "--label", help="What the record calls this device."),
-    output: Path | None = typer.Option(None, "--output", "-o", help="Write the record to this file."),
+    output: Path | None = typer.Option(
+        None, "--output", "-o", help="Write the record to this file; with devices, records to this folder."
+    ),
     max_drift: float | None = typer.Option(
         None, "--max-drift", help="Exit 3 where more points of PCKh@50, or of PCKh@10, are lost."
     ),
     max_p95_ms: float | None = typer.Option(None, "--max-p95-ms", help="Exit 3 where the p95 of the latency is more."),
     max_rss_mb: float | None = typer.Option(None, "--max-rss-mb", help="Exit 3 where the peak memory is more."),
     threads: int | None = typer.Option(None, "--threads", help="Threads of the engine."),
+    device: list[str] = typer.Option([], "--device", help="Bench there instead: what ssh is given. Several at once."),
+    fleet: Path | None = typer.Option(None, "--fleet", help="A TOML file of devices and bundles."),
+    python: str = typer.Option("python3", "--python", help="The Python of each --device."),
+    folder: str = typer.Option("", "--folder", help="Where on each --device the bundle is put; its home folder."),
+    ssh_command: str = typer.Option("ssh", "--ssh-command", help="The SSH client, and options of it."),
+    again: bool = typer.Option(False, "--again", help="Run what has been measured already, too."),
     as_json: bool = typer.Option(False, "--json", help="Print the record, every sample included, as JSON."),
 ) -> None:
     """Measure latency, memory, heat, power and drift of a bundle, with the conditions they were taken under."""
     from edgepose.bench.gates import Limits
-    from edgepose.runtime.bench_command import bench_settings, require_gate, write_record
+    from edgepose.runtime.bench_command import bench_settings
+
+    settings = bench_settings(seconds, soak)
+    limits = Limits(max_drift, max_p95_ms, max_rss_mb)
+    if device or fleet is not None:
+        if source or label is not None:
+            raise UsageError("--source and --label are of this machine, not of devices", "names stand in the fleet file")
+        from edgepose.cli.bench_devices import bench_devices
+        from edgepose.fleet.device import Device, Job
+        from edgepose.fleet.fleet_file import read_fleet
+
+        jobs = [] if fleet is None else read_fleet(fleet)
+        if device:
+            jobs += [Job(Device(host, python=python, folder=folder), _named(file)) for host in dict.fromkeys(device)]
+        jobs = [
+            replace(
+                job, seconds=seconds, soak_minutes=soak, threads=threads if threads else job.threads, limits=limits
+            )
+            for job in jobs
+        ]
+        target = output or RECORDS
+        code = bench_devices(jobs, target, shlex.split(ssh_command), again=again, as_json=as_json)
+        err.print(f"records: {target}; see them with 'edgepose report {target}'", markup=False, soft_wrap=True)
+        raise typer.Exit(code)
+
+    from edgepose.runtime.bench_command import require_gate, write_record
     from edgepose.runtime.bench_record import bench_bundle
     from edgepose.runtime.bench_table import bench_table
     from edgepose.runtime.quiet import engine_chatter_hidden
 
-    options: dict[str, Any] = {
-        "threads": threads,
-        "settings": bench_settings(seconds, soak),
-        "limits": Limits(max_drift, max_p95_ms, max_rss_mb),
-    }
-    with CountedProgress(f"measuring {file.name}") as bar:
-
-        def show(_: str, done: float, total: float | None) -> None:
-            bar(int(done), None if total is None else int(total))
-
-        with engine_chatter_hidden():
-            record = bench_bundle(file, sources=source, label=label, progress=show, **options)
+    bundle = _named(file)
+    with CountedProgress(f"measuring {bundle.name}") as bar, engine_chatter_hidden():
+        record = bench_bundle(
+            bundle,
+            threads=threads,
+            settings=settings,
+            limits=limits,
+            sources=source,
+            label=label,
+            progress=lambda _, done, total: bar(int(done), None if total is None else int(total)),
+        )
     write_record(record, None if output is None else str(output))
     if as_json:
         write_record(record, "-")
     else:
         sys.stdout.write(bench_table(record) + "\n")
     require_gate(record)
+
+
+def _named(file: Path | None) -> Path:
+    if file is None:
+        raise UsageError("there is no bundle to bench", "edgepose bench FILE.edgepose")
+    return file

@@ -93,7 +93,7 @@ def pareto_chart(records: Sequence[Record], published: Sequence[PublishedPoint])
     times += [point.ms for point in published]
     for axes in all_axes:
         # To the right, room for the names.
-        _log_ms(axes, (min(times) / 1.5, max(times) * 5))
+        _log_ms(axes, (min(times) / 1.5, max(times) * 7))
         axes.set_xlabel("")
         axes.margins(y=0.25)
         axes.set_ylim(top=min(axes.get_ylim()[1], 103))

@@ -6,6 +6,7 @@ import sys
 from edgepose.bench.gates import Limits, broken_bounds
 from edgepose.bench.measure import DEFAULT_SETTINGS, sustained
 from edgepose.runtime.atomic import write_bytes
+from edgepose.runtime.attended import Attendance
 from edgepose.runtime.bench_progress import BenchLine
 from edgepose.runtime.bench_record import bench_bundle
 from edgepose.runtime.bench_table import bench_table
@@ -17,7 +18,8 @@ def bench(bundle_path, options):
     """Bench ``bundle_path`` as the parsed ``options`` say; the exit code. Raises :class:`GateError` at the very end."""
     settings = bench_settings(options.seconds, options.soak)
     limits = Limits(options.max_drift, options.max_p95_ms, options.max_rss_mb)
-    with BenchLine() as progress, engine_chatter_hidden():
+    watcher = BenchLine() if options.attended is None else Attendance(options.attended)
+    with watcher as progress, engine_chatter_hidden():
         record = bench_bundle(
             bundle_path,
             threads=options.threads,
@@ -28,9 +30,12 @@ def bench(bundle_path, options):
             label=options.label,
             progress=progress,
         )
-    write_record(record, options.json)
-    if options.json != "-":
-        sys.stdout.write(bench_table(record) + "\n")
+    if options.attended is not None:
+        watcher.say("record", record_bytes(record).decode("ascii").rstrip())
+    else:
+        write_record(record, options.json)
+        if options.json != "-":
+            sys.stdout.write(bench_table(record) + "\n")
     require_gate(record)
     return EXIT_DONE
 

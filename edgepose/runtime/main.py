@@ -71,7 +71,7 @@ def _parser(bundle_path):
     bench.add_argument("--max-drift", metavar="P", type=float, help="exit 3 where more points of PCKh are lost")
     bench.add_argument("--max-p95-ms", metavar="MS", type=float, help="exit 3 where the p95 of the latency is more")
     bench.add_argument("--max-rss-mb", metavar="MB", type=float, help="exit 3 where the peak memory is more")
-    bench.add_argument("--attended", action="store_true", help=argparse.SUPPRESS)
+    bench.add_argument("--attended", metavar="MARK", help=argparse.SUPPRESS)  # by 'edgepose bench --device'
     _add_threads(bench)
     bench.set_defaults(work=_bench)
     return parser
