@@ -39,9 +39,7 @@ def power(sensors, times, values, poses, duration):
     total rail, the idle board included, for ``duration`` seconds in which ``poses`` were found.
     """
     rails = {
-        sensor.name: _mean_over_time(times, column)
-        for sensor, column in zip(sensors, values)
-        if sensor.kind == "power"
+        sensor.name: _mean_over_time(times, column) for sensor, column in zip(sensors, values) if sensor.kind == "power"
     }
     rails = {name: watts for name, watts in rails.items() if watts is not None}
     if TOTAL not in rails:
@@ -74,6 +72,6 @@ def _mean_over_time(times, column):
     known = [(time, value) for time, value in zip(times, column) if value is not None]
     if not known:
         return None
-    area = sum((t1 - t0) * (v0 + v1) / 2 for (t0, v0), (t1, v1) in zip(known, known[1:]))
+    area = sum((t1 - t0) * (v0 + v1) / 2 for (t0, v0), (t1, v1) in zip(known, known[1:]))  # noqa: RUF007 - Python 3.6
     span = known[-1][0] - known[0][0]
     return area / span if span > 0 else known[0][1]

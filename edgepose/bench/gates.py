@@ -13,7 +13,7 @@ OPTIONS = ("--max-drift", "--max-p95-ms", "--max-rss-mb")
 
 
 def require_measurable(limits, labelled, times_count, memory_known):
-    """Raise :class:`UsageError` for a bound that cannot be, or for which nothing is measured: it would hold for nothing.
+    """Raise :class:`UsageError` for a bound that cannot be, or that nothing is measured for: it would hold for nothing.
 
     ``labelled``: whether true joints are known; ``times_count``: whether times are the machine's own.
     """

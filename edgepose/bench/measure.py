@@ -109,9 +109,7 @@ def measure(call, settings=DEFAULT_SETTINGS, clock=time.perf_counter, progress=N
             if progress is not None and after - told >= PROGRESS_INTERVAL_S:
                 told = after
                 progress("measuring", elapsed, number)
-            if number >= settings.max_calls or (
-                number >= settings.min_calls and elapsed >= settings.min_duration_s
-            ):
+            if number >= settings.max_calls or (number >= settings.min_calls and elapsed >= settings.min_duration_s):
                 break
     finally:
         if collecting:
@@ -163,4 +161,6 @@ def _require_possible(settings):
         and settings.steady_window_calls >= 1
     )
     if not possible:
-        raise UsageError("cannot measure with {}".format(settings), "durations are 0 to {:.0f} s".format(MAX_DURATION_S))
+        raise UsageError(
+            "cannot measure with {}".format(settings), "durations are 0 to {:.0f} s".format(MAX_DURATION_S)
+        )

@@ -7,6 +7,7 @@ at most a fiftieth of the time.
 
 import threading
 import time
+from typing import List, Optional  # noqa: F401 - in type comments
 
 INTERVAL_S = 0.5
 LARGEST_SHARE = 0.02
@@ -21,9 +22,9 @@ class Sampler(object):
 
     def __init__(self, sensors, interval_s=INTERVAL_S, clock=time.perf_counter):
         self.sensors = sensors
-        self.times = []
-        self.took = []
-        self.values = [[] for _ in sensors]
+        self.times = []  # type: List[float]
+        self.took = []  # type: List[float]
+        self.values = [[] for _ in sensors]  # type: List[List[Optional[float]]]
         self.interval_s = interval_s
         self._clock = clock
         self._over = threading.Event()

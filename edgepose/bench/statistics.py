@@ -33,7 +33,7 @@ def percentile_interval(ordered, percent):
     variance = count * share * (1 - share)
     if variance > _NORMAL_VARIANCE:
         reach = _QUANTILE * math.sqrt(variance)
-        low, high = int(math.floor(count * share - reach)), int(math.ceil(count * share + reach)) + 1
+        low, high = math.floor(count * share - reach), math.ceil(count * share + reach) + 1
     else:
         low, high = _binomial_ranks(count, share)
     return ordered[low - 1] if low >= 1 else None, ordered[high - 1] if high <= count else None

@@ -47,7 +47,9 @@ def bench(
     limits = Limits(max_drift, max_p95_ms, max_rss_mb)
     if device or fleet is not None:
         if source or label is not None:
-            raise UsageError("--source and --label are of this machine, not of devices", "names stand in the fleet file")
+            raise UsageError(
+                "--source and --label are of this machine, not of devices", "names stand in the fleet file"
+            )
         from edgepose.cli.bench_devices import bench_devices
         from edgepose.fleet.device import Device, Job
         from edgepose.fleet.fleet_file import read_fleet
@@ -56,9 +58,7 @@ def bench(
         if device:
             jobs += [Job(Device(host, python=python, folder=folder), _named(file)) for host in dict.fromkeys(device)]
         jobs = [
-            replace(
-                job, seconds=seconds, soak_minutes=soak, threads=threads if threads else job.threads, limits=limits
-            )
+            replace(job, seconds=seconds, soak_minutes=soak, threads=threads if threads else job.threads, limits=limits)
             for job in jobs
         ]
         target = output or RECORDS

@@ -85,6 +85,4 @@ def _bundles(path: Path, where: str, entries: Any) -> list[Path]:
 def _require_known(path: Path, where: str, table: dict[str, Any], known: Any) -> None:
     for name in table:
         if name not in known:
-            raise UsageError(
-                f"{path}: {where}there is no field {name!r}{did_you_mean(name, known)}", ", ".join(known)
-            )
+            raise UsageError(f"{path}: {where}there is no field {name!r}{did_you_mean(name, known)}", ", ".join(known))

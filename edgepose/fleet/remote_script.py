@@ -42,7 +42,8 @@ esac
 case $python in "~/"*) python=$HOME${{python#"~"}} ;; esac
 cd -- "$folder" 2>/dev/null || {{ say fault {no_folder} "$folder"; exit 0; }}
 for old in .edgepose-bench.*; do
-  if [ -s "$old/pid" ] && kill -0 "$(cat "$old/pid")" 2>/dev/null; then :; elif [ -s "$old/pid" ]; then rm -rf -- "$old"; fi
+  [ -s "$old/pid" ] || continue
+  kill -0 "$(cat "$old/pid")" 2>/dev/null || rm -rf -- "$old"
 done
 command -v -- "$python" >/dev/null 2>&1 || {{ say fault {no_python} "$python"; exit 0; }}
 "$python" -c "import sys; sys.exit(sys.version_info < (3, 6))" </dev/null 2>/dev/null ||

@@ -1,4 +1,4 @@
-"""One job over one SSH connection: files in, progress out, a record at the end, and an error that says what happened."""
+"""One job over one SSH connection: files in, progress out, a record at the end, or an error that says what happened."""
 
 from __future__ import annotations
 
@@ -57,9 +57,7 @@ class Session:
         sizes = [(name, path.stat().st_size) for name, path in files]
         arguments = self._job.arguments() + ([] if self._job.probe is None else ["--probe", "{work}/" + PROBE])
         device = self._job.device
-        command = remote_script.remote_command(
-            self._mark, device.python, device.folder, BUNDLE, sizes, arguments
-        )
+        command = remote_script.remote_command(self._mark, device.python, device.folder, BUNDLE, sizes, arguments)
         progress("connecting", 0, None)
         try:
             self._process = subprocess.Popen(
@@ -177,7 +175,9 @@ def _fault(text: str, job: Job) -> EdgeposeError:
             "install Python 3.6 or newer there, or name its path: --python, or python = in the fleet file",
         )
     if kind == remote_script.OLD_PYTHON:
-        return EdgeposeError(f"{job.device.python} on the device is {detail or 'broken'}", "Python 3.6 or newer is needed")
+        return EdgeposeError(
+            f"{job.device.python} on the device is {detail or 'broken'}", "Python 3.6 or newer is needed"
+        )
     if kind == remote_script.NO_SPACE:
         return EdgeposeError(
             f"the bundle does not fit onto the device: {detail}",
@@ -185,7 +185,8 @@ def _fault(text: str, job: Job) -> EdgeposeError:
         )
     if kind == remote_script.NO_FOLDER:
         return EdgeposeError(
-            f"nothing can be written to {detail} on the device", "name a folder: --folder, or folder = in the fleet file"
+            f"nothing can be written to {detail} on the device",
+            "name a folder: --folder, or folder = in the fleet file",
         )
     return EdgeposeError("the connection was lost while copying", "the same command runs again what is not done")
 

@@ -50,7 +50,9 @@ def read_records(paths: Iterable[Path]) -> list[Record]:
         if path.is_dir():
             found = sorted(path.glob("*.json"))
             if not found:
-                raise RecordError(f"the folder {path} holds no *.json", "name the folder that 'bench --device' wrote to")
+                raise RecordError(
+                    f"the folder {path} holds no *.json", "name the folder that 'bench --device' wrote to"
+                )
             files += found
         else:
             files.append(path)
@@ -71,7 +73,7 @@ def read_record(path: Path) -> Record:
 
 
 def check_record(document: Any, where: str) -> dict[str, Any]:
-    """``document`` brought up to the present version and checked; ``where`` names it in errors (:class:`RecordError`)."""
+    """``document``, checked and of the present version; ``where`` names it in errors (:class:`RecordError`)."""
     if not isinstance(document, dict):
         raise RecordError(f"{where} is not a bench record", MEASURE_AGAIN)
     if is_version_1(document):

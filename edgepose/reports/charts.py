@@ -39,7 +39,9 @@ def distribution_chart(records: Sequence[Record]) -> str:
         axes.hlines(place, summary["p50"], summary["p95"], color=colour, linewidth=5, alpha=0.85)
         axes.plot([summary["p50"]], [place], "o", color=colour, markeredgecolor=PAGE, markersize=7)
         axes.plot([summary["p99"], summary["max"]], [place, place], "|", color=INK, markersize=11, markeredgewidth=1.6)
-        axes.text(0.0, place - 0.27, record.name, transform=axes.get_yaxis_transform(), color=INK, fontsize=8, va="bottom")
+        axes.text(
+            0.0, place - 0.27, record.name, transform=axes.get_yaxis_transform(), color=INK, fontsize=8, va="bottom"
+        )
     axes.set_ylim(len(records) - 0.6, -0.75)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
@@ -132,7 +134,9 @@ def _published_panel(axes: Any, published: Sequence[PublishedPoint]) -> None:
     axes.plot([one.ms for one in published], [one.value for one in published], "D", color=MUTED, markerfacecolor="none")
     _label(axes, [(point.ms, point.value, point.model) for point in published], MUTED)
     devices = ", ".join(sorted({point.device for point in published}))
-    axes.set_title(f"published by others, not measured here: mAP, other data; {devices}", fontsize=7, loc="left", color=INK)
+    axes.set_title(
+        f"published by others, not measured here: mAP, other data; {devices}", fontsize=7, loc="left", color=INK
+    )
 
 
 def _label(axes: Any, points: Sequence[tuple[float, float, str]], colour: str) -> None:

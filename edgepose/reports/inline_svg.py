@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import re
+from typing import Literal
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -33,7 +34,7 @@ def new_figure(height: float) -> Figure:
     return Figure(figsize=(WIDTH, height), layout="constrained")
 
 
-def tidy(axes: Axes, grid: str = "x") -> None:
+def tidy(axes: Axes, grid: Literal["both", "x", "y"] = "x") -> None:
     """Take away what is not data, and ink the rest."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(MUTED)
@@ -60,8 +61,8 @@ def inline_svg(figure: Figure, salt: str) -> str:
     # Ids must be the page's only ones of their name.
     text = re.sub(r'\bid="([^"]+)"', rf'id="{salt}-\1"', text)
     text = re.sub(r'(xlink:href="#|url\(#)', rf"\1{salt}-", text)
-    for number, variable in INKS.items():
-        text = text.replace(number, f"var({variable})")
+    for ink, variable in INKS.items():
+        text = text.replace(ink, f"var({variable})")
     for number, colour in enumerate(SERIES):
         text = text.replace(colour, f"var(--series-{number})")
     return text

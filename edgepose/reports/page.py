@@ -111,7 +111,9 @@ def _heat_words(record: Record) -> str:
     throttling = record.document["throttling"]
     words = []
     if throttling["throttled"]:
-        words.append(f"THROTTLED: {', '.join(throttling['now'])}, in {throttling['share_of_samples']:.0%} of the samples")
+        words.append(
+            f"THROTTLED: {', '.join(throttling['now'])}, in {throttling['share_of_samples']:.0%} of the samples"
+        )
     elif throttling["throttled"] is None:
         words.append(f"throttling not known: {throttling['reason']}")
     else:

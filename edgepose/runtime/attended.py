@@ -2,7 +2,7 @@
 
 Whoever watches keeps standard input open and writes something to it every few seconds. Where that ends, this process
 terminates itself, so that what was copied here for it can be removed. Each line to standard output begins with the
-watcher's own mark, as login scripts may print there, too: ``MARK progress {...}``, and at the end ``MARK record {...}``.
+watcher's own mark, as login scripts may print there, too: ``MARK progress {...}``, at the end ``MARK record {...}``.
 """
 
 import json

@@ -18,8 +18,8 @@ def bench(bundle_path, options):
     """Bench ``bundle_path`` as the parsed ``options`` say; the exit code. Raises :class:`GateError` at the very end."""
     settings = bench_settings(options.seconds, options.soak)
     limits = Limits(options.max_drift, options.max_p95_ms, options.max_rss_mb)
-    watcher = BenchLine() if options.attended is None else Attendance(options.attended)
-    with watcher as progress, engine_chatter_hidden():
+    attendance = None if options.attended is None else Attendance(options.attended)
+    with attendance or BenchLine() as progress, engine_chatter_hidden():
         record = bench_bundle(
             bundle_path,
             threads=options.threads,
@@ -30,8 +30,8 @@ def bench(bundle_path, options):
             label=options.label,
             progress=progress,
         )
-    if options.attended is not None:
-        watcher.say("record", record_bytes(record).decode("ascii").rstrip())
+    if attendance is not None:
+        attendance.say("record", record_bytes(record).decode("ascii").rstrip())
     else:
         write_record(record, options.json)
         if options.json != "-":

@@ -18,7 +18,7 @@ class BenchLine(object):
         self._enabled = self._stream.isatty()
 
     def __call__(self, phase, done, total):
-        """Show that ``done`` of ``total`` is done (seconds; persons of 'drift'), once there is something to wait for."""
+        """Show that ``done`` of ``total`` is done (seconds; persons of 'drift'), once the wait is long."""
         if self._enabled and self._clock() - self._started >= PATIENCE_S:
             self._drawn = True
             self._stream.write("\r" + progress_words(phase, done, total)[:WIDTH].ljust(WIDTH))

@@ -36,7 +36,7 @@ def _parser(bundle_path):
     parser = argparse.ArgumentParser(
         prog="python3 " + name,
         description="Sixteen joints of the person in a picture: EfficientPose for this device, in one file.",
-        epilog="exit codes: 0 done, 1 failed, 2 usage, 3 the engine does not agree with its float model, or a bound is not kept",
+        epilog="exit codes: 0 done, 1 failed, 2 usage, 3 a gate does not hold: of check, or of a bound asked of bench",
     )
     parser.add_argument("--version", action="version", version="edgepose " + __version__)
     commands = parser.add_subparsers(dest="command", metavar="run|info|check|bench")
@@ -65,7 +65,9 @@ def _parser(bundle_path):
     bench.add_argument("--json", metavar="PATH", nargs="?", const="-", help="write the record, or print it (-)")
     bench.add_argument("--seconds", metavar="S", type=float, default=5.0, help="measure at least this long (5)")
     bench.add_argument("--soak", metavar="MINUTES", type=float, help="measure a sustained load of that long instead")
-    bench.add_argument("--source", metavar="PATH", action="append", default=[], help="images or videos to read frames of")
+    bench.add_argument(
+        "--source", metavar="PATH", action="append", default=[], help="images or videos to read frames of"
+    )
     bench.add_argument("--probe", metavar="SET", help="measure drift on a set that 'edgepose bench --dataset' made")
     bench.add_argument("--label", metavar="NAME", help="what the record calls this device")
     bench.add_argument("--max-drift", metavar="P", type=float, help="exit 3 where more points of PCKh are lost")

@@ -25,7 +25,8 @@ CROP_SIDE_IN_HEADS = 10.0
 REQUIRED_AGREEMENT = {"fp32": 0.95, "fp16": 0.95, "int8": 0.5}
 
 # ``keypoints`` float32 [16, 2] and ``scores`` [16]: the float model's, in pixels of ``image`` (uint8 [H, W, 3] BGR).
-# ``truth`` [16, 2] where it is known, NaN where of this joint it is not; ``head``: length of the head in pixels, for scale.
+# ``truth`` [16, 2] where it is known, NaN for joints whose truth is not;
+# ``head``: length of the head in pixels, for scale.
 ProbeCrop = NamedTuple(
     "ProbeCrop",
     [

@@ -64,7 +64,8 @@ def _shares(hits, counted):
     hits, counted = (np.column_stack([one, one.sum(1)]) for one in (hits, counted))
     intervals = share_intervals(hits, counted)
     shares = [
-        round(float(100.0 * found / wanted), 2) if wanted else None for found, wanted in zip(hits.sum(0), counted.sum(0))
+        round(float(100.0 * found / wanted), 2) if wanted else None
+        for found, wanted in zip(hits.sum(0), counted.sum(0))
     ]
     intervals = [None if one is None else [round(one.low, 2), round(one.high, 2)] for one in intervals]
     return {

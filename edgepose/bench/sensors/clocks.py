@@ -10,9 +10,7 @@ _LISTED = re.compile(r"^cpu MHz\s*:\s*([0-9.]+)", re.MULTILINE)
 
 def find_clocks(root="/"):
     """A 'clock' in MHz for each group of cores that share one; the mean of /proc/cpuinfo where there is no cpufreq."""
-    groups = find_paths(
-        root, "sys/devices/system/cpu/cpufreq/policy[0-9]*", "sys/devices/system/cpu/cpu[0-9]*/cpufreq"
-    )
+    groups = find_paths(root, "sys/devices/system/cpu/cpufreq/policy[0-9]*", "sys/devices/system/cpu/cpu[0-9]*/cpufreq")
     sensors = []
     for group in groups:
         name = os.path.basename(group)

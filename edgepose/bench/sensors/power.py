@@ -6,6 +6,8 @@ Jetson add up to it. The Pi 5 measures what its power chip gives out, not what i
 
 import os
 import re
+from functools import partial
+from typing import Dict, List, Optional, Tuple  # noqa: F401 - in type comments
 
 from edgepose.bench.sensors.reading import Found, Sensor, find_paths, find_program, output_of, read_number, read_text
 from edgepose.bench.sensors.throttling import VCGENCMD
@@ -31,24 +33,24 @@ def find_power(root="/"):
     if names:
         # One command reads all rails; the first sensor asked of a round asks it for all.
         shared = _SharedReading(lambda: _pmic_rails(program), len(names) + 1)
-        sensors = [Sensor("power", name, "W", lambda name=name: shared.get().get(name)) for name in names]
-        return Found(sensors + [Sensor("power", TOTAL, "W", lambda: sum(shared.get().values()) or None)], {})
+        sensors = [Sensor("power", name, "W", partial(shared.get_rail, name)) for name in names]
+        return Found(sensors + [Sensor("power", TOTAL, "W", shared.get_total)], {})
     return Found([], {"power": "no INA3221 monitor in /sys, and no vcgencmd that reads a power chip"})
 
 
 def _ina3221_rails(root):
-    rails = []
+    rails = []  # type: List[Tuple[Optional[str], partial]]
     for folder in find_paths(root, *INA3221_FOLDERS):
         for channel in CHANNELS:
             label = read_text(os.path.join(folder, "in{}_label".format(channel)))
             volts, amperes = (os.path.join(folder, "{}{}_input".format(kind, channel)) for kind in ("in", "curr"))
-            rails.append((label, lambda volts=volts, amperes=amperes: _product(volts, amperes)))
+            rails.append((label, partial(_product, volts, amperes)))
     if not rails:
         for folder in find_paths(root, *INA3221_IIO_FOLDERS):
             for channel in range(len(CHANNELS)):
                 label = read_text(os.path.join(folder, "rail_name_{}".format(channel)))
                 path = os.path.join(folder, "in_power{}_input".format(channel))
-                rails.append((label, lambda path=path: read_number(path, 1e-3)))
+                rails.append((label, partial(read_number, path, 1e-3)))
     return [
         Sensor("power", label, "W", read)
         for label, read in rails
@@ -69,21 +71,29 @@ def _sum(sensors):
 
 def _pmic_rails(program):
     """{rail: watts} of ``vcgencmd pmic_read_adc``; empty where this board has no such chip."""
-    read = {"A": {}, "V": {}}
+    read = {"A": {}, "V": {}}  # type: Dict[str, Dict[str, float]]
     for name, quantity, value in _ADC.findall(output_of(program, "pmic_read_adc") or ""):
         read[quantity][name] = float(value)
     return {name: amperes * read["V"][name] for name, amperes in read["A"].items() if name in read["V"]}
 
 
 class _SharedReading(object):
-    """One reading for every ``shares`` calls of :meth:`get`."""
+    """Watts of all rails, read once for every ``shares`` questions."""
 
     def __init__(self, read, shares):
-        self._read, self._shares, self._left, self._value = read, shares, 0, {}
+        self._read, self._shares, self._left = read, shares, 0
+        self._watts = {}  # type: Dict[str, float]
 
-    def get(self):
-        """The reading of this round."""
+    def get_rail(self, name):
+        """Watts of one rail, None where it was not read."""
+        return self._asked().get(name)
+
+    def get_total(self):
+        """Watts of all rails, None where none was read."""
+        return sum(self._asked().values()) or None
+
+    def _asked(self):
         if self._left == 0:
-            self._value, self._left = self._read(), self._shares
+            self._watts, self._left = self._read(), self._shares
         self._left -= 1
-        return self._value
+        return self._watts

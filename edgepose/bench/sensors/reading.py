@@ -9,9 +9,7 @@ MAX_BYTES = 1 << 16
 COMMAND_SECONDS = 5.0
 
 # ``read()`` gives a number in ``unit``, or None where it fails. ``kind`` is what the finder looks for: 'clock', ...
-Sensor = NamedTuple(
-    "Sensor", [("kind", str), ("name", str), ("unit", str), ("read", Callable[[], Optional[float]])]
-)
+Sensor = NamedTuple("Sensor", [("kind", str), ("name", str), ("unit", str), ("read", Callable[[], Optional[float]])])
 # ``absent``: {kind: why there is none}.
 Found = NamedTuple("Found", [("sensors", List[Sensor]), ("absent", Dict[str, str])])
 

@@ -1,12 +1,15 @@
 """Temperatures: thermal zones, the Edge TPU on PCIe, and processor sensors under hwmon where there is no zone."""
 
 import os
+from typing import Dict  # noqa: F401 - in a type comment
 
 from edgepose.bench.sensors.reading import Found, Sensor, find_paths, read_number, read_text
 
 # Zones of parts that are powered down say something like -256 degrees.
 COLDEST_C = -100.0
 HOTTEST_C = 200.0
+# What Jetsons up to JetPack 4 say of their power chip is always 100 degrees.
+NOT_MEASURED = ("PMIC-Die",)
 PROCESSOR_SENSORS = ("coretemp", "k10temp", "zenpower", "cpu_thermal")
 
 
@@ -23,9 +26,9 @@ def find_temperatures(root="/"):
             if read_text(os.path.join(folder, "name")) in PROCESSOR_SENSORS:
                 for path in find_paths(folder, "temp[0-9]*_input"):
                     named.append((read_text(path.replace("_input", "_label")) or os.path.basename(path), path))
-    sensors = {}
+    sensors = {}  # type: Dict[str, Sensor]
     for name, path in named:
-        if _temperature(path) is not None:
+        if name not in NOT_MEASURED and _temperature(path) is not None:
             unique = name if name not in sensors else "{} {}".format(name, len(sensors))
             sensors[unique] = _sensor(unique, path)
     if sensors:

@@ -5,6 +5,7 @@ limit, now; 16 to 19 the same since the machine was started.
 """
 
 import os
+from functools import partial
 
 from edgepose.bench.sensors.reading import Found, Sensor, file_sensor, find_paths, find_program, output_of, read_text
 
@@ -20,7 +21,7 @@ def find_throttling(root="/"):
     sensors = []
     # The file costs nothing; the command starts a process.
     for path in find_paths(root, "sys/devices/platform/soc*/*firmware/get_throttled"):
-        sensors.append(Sensor("throttle_bits", "throttle bits", "bits", lambda path=path: _hexadecimal(read_text(path))))
+        sensors.append(Sensor("throttle_bits", "throttle bits", "bits", partial(_bits_of, path)))
     program = find_program(root, *VCGENCMD)
     if not sensors and program is not None:
         sensors.append(
@@ -41,6 +42,10 @@ def bits_in_words(bits):
     """(what is so now, what has been so since the start) of a Pi's throttle ``bits``, as lists of words."""
     bits = int(bits)
     return [[words for bit, words in sorted(table.items()) if bits >> bit & 1] for table in (NOW, SINCE_BOOT)]
+
+
+def _bits_of(path):
+    return _hexadecimal(read_text(path))
 
 
 def _hexadecimal(text):
