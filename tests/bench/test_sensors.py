@@ -127,7 +127,7 @@ def test_processor_clock_and_temperature_of_a_computer(tmp_path):
     root = write_tree(
         tmp_path,
         {
-            "proc/cpuinfo": "model name\t: Big 9000\ncpu MHz\t\t: 2000.0\nmodel name\t: Big 9000\ncpu MHz\t\t: 3000.0\n",
+            "proc/cpuinfo": "model name\t: Big 9000\n" + "".join("cpu MHz\t\t: {}\n".format(mhz) for mhz in (2e3, 3e3)),
             "sys/class/hwmon/hwmon0/name": "acpitz\n",
             "sys/class/hwmon/hwmon1/name": "k10temp\n",
             "sys/class/hwmon/hwmon1/temp1_input": "61000\n",
