@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import shlex
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import typer
 
-from edgepose.cli.console import err
+from edgepose.cli.console import err, print_warning
+from edgepose.cli.evaluate import Subset, open_float_engine, open_subset
 from edgepose.cli.progress import CountedProgress
 from edgepose.runtime.errors import UsageError
 
@@ -21,6 +26,12 @@ def bench(
     seconds: float = typer.Option(5.0, "--seconds", help="Measure at least this long, once steady."),
     soak: float | None = typer.Option(None, "--soak", help="Measure a sustained load of that many minutes instead."),
     source: list[Path] = typer.Option([], "--source", help="Images or videos to read frames of (the probe's crops)."),
+    dataset: Path | None = typer.Option(None, "--dataset", help="Measure drift on this data set, not on the probe."),
+    images: Path | None = typer.Option(None, "--images", help="The folder of its pictures, where it is elsewhere."),
+    subset: Subset = typer.Option(Subset.ALL, "--subset", help="All persons of it, the upright, or the others."),
+    reference: Path | None = typer.Option(
+        None, "--reference", help="A float bundle of the same checkpoint; else the conversion's cache is searched."
+    ),
     label: str | None = typer.Option(None, "--label", help="What the record calls this device."),
     output: Path | None = typer.Option(
         None, "--output", "-o", help="Write the record to this file; with devices, records to this folder."
@@ -45,6 +56,8 @@ def bench(
 
     settings = bench_settings(seconds, soak)
     limits = Limits(max_drift, max_p95_ms, max_rss_mb)
+    if dataset is None and (images, reference, subset) != (None, None, Subset.ALL):
+        raise UsageError("--images, --subset and --reference belong to --dataset", "name the data set")
     if device or fleet is not None:
         if source or label is not None:
             raise UsageError(
@@ -62,7 +75,14 @@ def bench(
             for job in jobs
         ]
         target = output or RECORDS
-        code = bench_devices(jobs, target, shlex.split(ssh_command), again=again, as_json=as_json)
+        with ExitStack() as stack:
+            if dataset is not None:
+                sets = {
+                    path: stack.enter_context(_probe_set(path, dataset, images, subset, reference))
+                    for path in dict.fromkeys(job.bundle for job in jobs)
+                }
+                jobs = [replace(job, probe=sets[job.bundle].path, drift_source=sets[job.bundle].source) for job in jobs]
+            code = bench_devices(jobs, target, shlex.split(ssh_command), again=again, as_json=as_json)
         err.print(f"records: {target}; see them with 'edgepose report {target}'", markup=False, soft_wrap=True)
         raise typer.Exit(code)
 
@@ -72,13 +92,19 @@ def bench(
     from edgepose.runtime.quiet import engine_chatter_hidden
 
     bundle = _named(file)
-    with CountedProgress(f"measuring {bundle.name}") as bar, engine_chatter_hidden():
+    with ExitStack() as stack:
+        probe = None
+        if dataset is not None:
+            probe = stack.enter_context(_probe_set(bundle, dataset, images, subset, reference)).path
+        bar = stack.enter_context(CountedProgress(f"measuring {bundle.name}"))
+        stack.enter_context(engine_chatter_hidden())
         record = bench_bundle(
             bundle,
             threads=threads,
             settings=settings,
             limits=limits,
             sources=source,
+            probe=probe,
             label=label,
             progress=lambda _, done, total: bar(int(done), None if total is None else int(total)),
         )
@@ -88,6 +114,33 @@ def bench(
     else:
         sys.stdout.write(bench_table(record) + "\n")
     require_gate(record)
+
+
+class _ProbeSet(NamedTuple):
+    path: Path
+    source: str
+
+
+@contextmanager
+def _probe_set(
+    file: Path, dataset: Path, images: Path | None, subset: Subset, reference: Path | None
+) -> Iterator[_ProbeSet]:
+    """The data set as a file that the bundle's own code measures drift on, here or on a device; removed after it."""
+    from edgepose.evaluation.probe_set_writer import write_probe_set
+    from edgepose.runtime.bundle import Bundle
+    from edgepose.runtime.quiet import engine_chatter_hidden
+
+    bundle = Bundle.open(file)
+    peer = open_float_engine(bundle, reference, needed=True)
+    assert peer is not None
+    persons = open_subset(dataset, images, subset)
+    for remark in persons.remarks:
+        print_warning(remark)
+    with tempfile.TemporaryDirectory(prefix="edgepose-bench-") as folder:
+        path = Path(folder) / "probe.zip"
+        with CountedProgress("the float model's joints") as progress, engine_chatter_hidden():
+            write_probe_set(path, bundle, peer, persons, progress)
+        yield _ProbeSet(path, persons.name)
 
 
 def _named(file: Path | None) -> Path:

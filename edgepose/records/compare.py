@@ -19,6 +19,7 @@ from edgepose.runtime.errors import UsageError
 RESAMPLES = 1000
 # Of runs with more samples than this, each resample costs too much.
 MANY_SAMPLES, FEWER_RESAMPLES = 50000, 200
+_DRAWS_AT_ONCE = 1 << 20
 # What must be alike in two runs on one machine; and what may differ where the bundle is the same.
 MACHINE = (
     "machine",
@@ -119,12 +120,14 @@ def _resampled(samples: np.ndarray, percentile: int, rng: np.random.Generator) -
     length = max(1, round(count**0.5))
     blocks = -(-count // length)
     resamples = RESAMPLES if count <= MANY_SAMPLES else FEWER_RESAMPLES
-    values = np.empty(resamples)
-    for number in range(resamples):
-        starts = rng.integers(count, size=blocks)
-        indices = ((starts[:, None] + np.arange(length)) % count).ravel()[:count]
-        values[number] = np.percentile(samples[indices], percentile)
-    return values
+    values = []
+    # In parts, so that memory stays bounded however many samples there are.
+    part = max(1, _DRAWS_AT_ONCE // count)
+    for start in range(0, resamples, part):
+        starts = rng.integers(count, size=(min(part, resamples - start), blocks, 1))
+        indices = ((starts + np.arange(length)) % count).reshape(len(starts), -1)[:, :count]
+        values.append(np.percentile(samples[indices], percentile, axis=1))
+    return np.concatenate(values)
 
 
 def _differences(a: dict[str, Any], b: dict[str, Any]) -> tuple[list[str], list[str]]:
