@@ -22,6 +22,8 @@ SSH_OPTIONS = (
     *("-T", "-x", "-o", "BatchMode=yes", "-o", "ConnectTimeout=15"),
     *("-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=4"),
 )
+# What ssh ends with where it is to blame, and not what it ran.
+SSH_FAILED = 255
 # A shell adds this to the signal that ended a program.
 SIGNALLED = 128
 HEARTBEAT_S = 5.0
@@ -126,6 +128,7 @@ class Session:
                 raise _fault(text, self._job)
             if kind == "copying":
                 self._stage = "copying"
+                progress("copying", 0, None)
             elif kind == "running":
                 self._stage = "measuring"
                 progress("starting", 0, None)
@@ -151,6 +154,8 @@ class Session:
         """Why there is no record."""
         last = self._stderr[-1] if self._stderr else ""
         if code is None:
+            if self._stage == "connecting" and status != SSH_FAILED:
+                return EdgeposeError(f"the shell of the device failed: {last or f'ssh ended with {status}'}")
             if self._stage == "connecting":
                 return _no_connection(self._job, last or f"ssh ended with {status}")
             return EdgeposeError(

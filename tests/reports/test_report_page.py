@@ -151,7 +151,9 @@ def test_a_browser_shows_it_at_any_width(width, page, tmp_path):
         "--allow-file-access-from-files", f"--user-data-dir={tmp_path / 'profile'}", f"--window-size={width + 200},3000",
     ]  # fmt: skip
     picture = tmp_path / "shot.png"
-    subprocess.run([*command, f"--screenshot={picture}", f"file://{tmp_path}/frame.html"], check=True, capture_output=True)
+    subprocess.run(
+        [*command, f"--screenshot={picture}", f"file://{tmp_path}/frame.html"], check=True, capture_output=True
+    )
     shot = cv2.imread(str(picture))
     assert (shot[:, width:] == 255).all()  # the frame's width is kept
     seen = shot[:, :width]
