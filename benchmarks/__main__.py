@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from benchmarks import accuracy, decoder, end_to_end, footprint, network, quantisation
+from benchmarks import accuracy, decoder, end_to_end, footprint, network, peers, quantisation
 from benchmarks.bundles import ALL_VARIANTS
 from benchmarks.precision_page import DOCS, write_page
 from benchmarks.results import RESULTS, TABLE, Report, write_table
@@ -20,6 +20,9 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], Iterable[Report]]] = {
     "decoder": lambda options: [decoder.run(options.quick)],
     "network": lambda options: [network.run(options.bundles, options.quick)],
     "end_to_end": lambda options: [end_to_end.run(options.bundles, options.quick)],
+    "peers": lambda options: [
+        peers.run(options.bundles, options.quick, options.variants, options.peer, options.persons)
+    ],
     "footprint": lambda options: [footprint.run(options.bundles, options.quick)],
 }
 
@@ -30,9 +33,17 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", choices=BENCHMARKS, default=list(BENCHMARKS), help="run these alone")
     parser.add_argument("--quick", action="store_true", help="few samples, to see that it runs; nothing is written")
     parser.add_argument(
-        "--variants", nargs="+", choices=ALL_VARIANTS, default=ALL_VARIANTS, help="quantisation of these alone"
+        "--variants",
+        nargs="+",
+        choices=ALL_VARIANTS,
+        default=ALL_VARIANTS,
+        help="quantisation, peers: of these alone",
     )
     parser.add_argument("--seeds", type=int, choices=range(1, 10), help="calibration sets a variant in quantisation")
+    parser.add_argument(
+        "--peer", type=Path, action="append", default=[], help="a MoveNet or BlazePose TFLite file to run beside them"
+    )
+    parser.add_argument("--persons", type=int, default=peers.PERSONS, help="how many persons the peers look at")
     parser.add_argument("--plots", action="store_true", help="write the pages and plots from the records alone")
     options = parser.parse_args()
     if options.plots:
@@ -60,6 +71,9 @@ def _write_pages() -> None:
 
 
 def _show(report: Report) -> int:
+    if report.benchmark == "peers":
+        peers.print_table(report)
+        return 0
     for figure in report.figures:
         verdict = "" if not figure.bound else "ok" if figure.holds else "DOES NOT HOLD"
         value = f"{figure.value:>10.2f} {figure.unit:<6}"

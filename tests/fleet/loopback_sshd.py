@@ -1,4 +1,4 @@
-"""An SSH server of the test's own, on this machine, with keys of the test's own; no service of the system is touched."""
+"""An SSH server of the test's own on this machine, with keys of its own; no service of the system is touched."""
 
 import contextlib
 import getpass

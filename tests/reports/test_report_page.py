@@ -148,7 +148,7 @@ def test_a_browser_shows_it_at_any_width(width, page, tmp_path):
     (tmp_path / "report.html").write_text(measure)
     command = [
         CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-        "--allow-file-access-from-files", f"--user-data-dir={tmp_path / 'profile'}", f"--window-size={width + 200},3000",
+        f"--user-data-dir={tmp_path / 'profile'}", f"--window-size={width + 200},3000",
     ]  # fmt: skip
     picture = tmp_path / "shot.png"
     subprocess.run(
