@@ -26,7 +26,9 @@ def require_measurable(limits, labelled, times_count, memory_known):
             "measure on a data set with --dataset",
         )
     if limits.max_p95_ms is not None and not times_count:
-        raise UsageError("--max-p95-ms can neither hold nor fail under an emulator: its times mean nothing")
+        raise UsageError(
+            "--max-p95-ms can neither hold nor fail: the times are an emulator's, or a CPU's for an accelerator"
+        )
     if limits.max_rss_mb is not None and not memory_known:
         raise UsageError("--max-rss-mb cannot be checked: this system does not tell a process's memory")
 

@@ -15,6 +15,7 @@ from edgepose.cli import (
     doctor,
     evaluate,
     figure,
+    finish,
     inspect,
     report,
     run,
@@ -37,6 +38,7 @@ app = typer.Typer(
 )
 for command in (
     convert,
+    finish,
     run,
     inspect,
     check,

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import typer
 
+from edgepose.cli.accelerator import ALLOW_CPU_HELP, TPU_HELP
 from edgepose.cli.console import err, print_warning
 from edgepose.cli.evaluate import Subset, open_float_engine, open_subset
 from edgepose.cli.progress import CountedProgress
@@ -42,6 +43,8 @@ def bench(
     max_p95_ms: float | None = typer.Option(None, "--max-p95-ms", help="Exit 3 where the p95 of the latency is more."),
     max_rss_mb: float | None = typer.Option(None, "--max-rss-mb", help="Exit 3 where the peak memory is more."),
     threads: int | None = typer.Option(None, "--threads", help="Threads of the engine."),
+    tpu: str | None = typer.Option(None, "--tpu", help=TPU_HELP),
+    allow_cpu: bool = typer.Option(False, "--allow-cpu", help=ALLOW_CPU_HELP),
     device: list[str] = typer.Option([], "--device", help="Bench there instead: what ssh is given. Several at once."),
     fleet: Path | None = typer.Option(None, "--fleet", help="A TOML file of devices and bundles."),
     python: str = typer.Option("python3", "--python", help="The Python of each --device."),
@@ -59,9 +62,10 @@ def bench(
     if dataset is None and (images, reference, subset) != (None, None, Subset.ALL):
         raise UsageError("--images, --subset and --reference belong to --dataset", "name the data set")
     if device or fleet is not None:
-        if source or label is not None:
+        if source or label is not None or tpu is not None or allow_cpu:
             raise UsageError(
-                "--source and --label are of this machine, not of devices", "names stand in the fleet file"
+                "--source, --label, --tpu and --allow-cpu are of this machine, not of devices",
+                "names stand in the fleet file",
             )
         from edgepose.cli.bench_devices import bench_devices
         from edgepose.fleet.device import Device, Job
@@ -106,6 +110,8 @@ def bench(
             sources=source,
             probe=probe,
             label=label,
+            tpu=tpu,
+            allow_cpu=allow_cpu,
             progress=lambda _, done, total: bar(int(done), None if total is None else int(total)),
         )
     write_record(record, None if output is None else str(output))

@@ -81,7 +81,7 @@ def _print_outcomes(outcomes: Sequence[Outcome]) -> None:
         table.add_row(
             one.job.device.name,
             one.job.bundle.name,
-            *(["emulated"] * 3 if one.record.emulated else times),
+            *([document["kind"]] * 3 if one.record.times_mean_nothing else times),
             f"{document['memory']['peak_mb'] or 0:.0f}",
             f"{drift['within_0.1_head']['total']:.1f} %",
             _remarks(one),

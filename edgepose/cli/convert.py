@@ -11,8 +11,10 @@ import typer
 from rich.console import Console
 
 from edgepose.cli.console import new_table, out, print_json, print_warning
+from edgepose.cli.edgetpu import edgetpu_sentences
 from edgepose.cli.held_out import held_out_sentences
 from edgepose.conversion.calibrators import CALIBRATORS
+from edgepose.conversion.edgetpu.options import TIME_LIMIT_S
 from edgepose.conversion.progress import StageReport
 from edgepose.runtime.quiet import engine_chatter_hidden
 
@@ -23,6 +25,7 @@ STAGE_TITLES = {
     "simplify": "simplify the ONNX, compare with the source",
     "calibrate": "choose the ranges of int8",
     "lower": "lower to the engine, compare with ONNX Runtime",
+    "map": "map to the Edge TPU",
     "measure": "measure the drift on crops held out",
     "bundle": "write the bundle, check its joints",
 }
@@ -86,17 +89,29 @@ def convert(
     min_agreement: float | None = typer.Option(
         None, "--min-agreement", help="Likewise: percent of joints within 0.1 head of the float model's; no labels."
     ),
+    require_full_mapping: bool | None = typer.Option(
+        None,
+        "--require-full-mapping/--no-require-full-mapping",
+        help="Coral: fail where an operator is left to the CPU; the default for the Lite variants.",
+        show_default=False,
+    ),
+    edgetpu_compiler: str | None = typer.Option(
+        None, "--edgetpu-compiler", help="Coral: path of edgetpu_compiler, where it is not on the search path."
+    ),
+    time_limit: int = typer.Option(TIME_LIMIT_S, "--time-limit", help="Coral: seconds that the compiler may take."),
     engine: str | None = typer.Option(None, "--engine", help="tflite or onnx, where the target runs both."),
     output: Path | None = typer.Option(None, "--output", "-o", help="The bundle to write."),
     as_json: bool = typer.Option(False, "--json", help="Print the result as JSON."),
 ) -> None:
     """Convert a trained checkpoint to one file for a device."""
+    from edgepose.conversion.edgetpu.options import EdgeTpuOptions
     from edgepose.conversion.pipeline import ConversionRequest, convert
     from edgepose.evaluation.gate import Limits
 
     limits = Limits(max_drift, min_agreement)
+    edgetpu = EdgeTpuOptions(edgetpu_compiler, require_full_mapping, time_limit)
     request = ConversionRequest(
-        variant, target, precision, checkpoint, onnx, calibration, engine, output, limits, calibrator
+        variant, target, precision, checkpoint, onnx, calibration, engine, output, limits, calibrator, edgetpu
     )
     with ConsoleProgress() as progress:
         result = convert(request, progress)
@@ -126,9 +141,14 @@ def _print_result(result: Any) -> None:
         out.print(line, soft_wrap=True)
     for precision, reason in result.rejected.items():
         out.print(f"Not {precision}: {reason}", soft_wrap=True)
+    for line in edgetpu_sentences(manifest):
+        out.print(line, soft_wrap=True)
     out.print(f"[bold green]{result.path}[/], {result.bytes / 1e6:.2f} MB", soft_wrap=True)
     out.print()
-    out.print(f"Try it here:        edgepose run {result.path} PHOTO.jpg --overlay pose.png", soft_wrap=True)
+    if engine["member"] == "engine.tflite" and engine["format"] == "edgetpu":
+        out.print(f"Compile it:         edgepose finish {result.path}", soft_wrap=True)
+    on_cpu = " --allow-cpu" if engine["format"] == "edgetpu" else ""
+    out.print(f"Try it here:        edgepose run {result.path} PHOTO.jpg --overlay pose.png{on_cpu}", soft_wrap=True)
     out.print(f"On the device:      python3 {result.path.name} run PHOTO.jpg --overlay pose.png", soft_wrap=True)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from edgepose.cli.accelerator import ALLOW_CPU_HELP, TPU_HELP, warn_of_fallback
 from edgepose.cli.console import err, new_table, out, print_json, print_warning
 from edgepose.cli.pictures import check_picture, check_replaces_none
 from edgepose.cli.progress import CountedProgress
@@ -58,6 +59,8 @@ def evaluate(
     worst: Path | None = typer.Option(None, "--worst", help="Draw the persons that moved most (.png or .jpg)."),
     worst_count: int = typer.Option(12, "--worst-count", min=1, max=400, help="How many of them."),
     threads: int | None = typer.Option(None, "--threads", help="Threads of the engine."),
+    tpu: str | None = typer.Option(None, "--tpu", help=TPU_HELP),
+    allow_cpu: bool = typer.Option(False, "--allow-cpu", help=ALLOW_CPU_HELP),
     as_json: bool = typer.Option(False, "--json", help="Print everything, each person's joints included, as JSON."),
 ) -> None:
     """Measure PCKh@50 and @10, and what the engine lost against the float model, with 95 % intervals."""
@@ -84,9 +87,11 @@ def evaluate(
 
     def load(one: Bundle, decoder: str | None) -> AugmentedEstimator:
         with engine_chatter_hidden():
-            return AugmentedEstimator(one, threads, decoder, flip, views)
+            device = tpu if one is bundle else None
+            return AugmentedEstimator(one, threads, decoder, flip, views, device, allow_cpu)
 
     with load(bundle, decoder) as estimator, CountedProgress(f"evaluating {file.name}") as progress:
+        warn_of_fallback(estimator)
         if peer is None:
             evaluation = evaluate(estimator, persons, None, progress, crop_scale)
         else:
@@ -158,7 +163,7 @@ def _print_evaluation(evaluation: Evaluation) -> None:
     lines = [
         f"{conditions['dataset']}; decoder '{conditions['decoder']}'; {conditions['library']}{compared}",
         f"crop: {conditions['crop_rule']}; views averaged: {conditions['views']}",
-        f"measured on {evaluation.machine['machine']}; intervals: 95 %, paired, over persons",
+        f"{evaluation.kind} on {evaluation.machine['machine']}; intervals: 95 %, paired, over persons",
     ]
     out.print("\n[dim]" + "\n".join(lines) + "[/]", soft_wrap=True)
 

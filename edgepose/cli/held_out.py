@@ -18,10 +18,11 @@ def held_out_sentences(manifest: dict[str, Any]) -> list[str]:
         lines.append(f"{measured['integer_macs']:.1%} of the multiply-adds in int8{mixed}")
     within, beyond = (drift[f"within_{heads}_head"] for heads in ("0.1", "0.5"))
     low, high = within["interval95"]
+    simulated = ", host-simulated" if measured["held_out"].get("kind") == "host-simulated" else ""
     lines.append(
         f"On {crops} crops held out of {manifest['provenance']['calibration_set']['name']!r}: {within['total']:.1f} % "
         f"({low:.1f} to {high:.1f}) of the joints within 0.1 head of the float model's, {beyond['total']:.1f} % "
-        "within 0.5 head"
+        f"within 0.5 head{simulated}"
     )
     if drift["pckh50_points"] is not None:
         change = [drift[f"pckh{percent}_points"] for percent in (50, 10)]

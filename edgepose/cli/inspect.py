@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import typer
 
 from edgepose.cli.console import new_table, out, print_json
+from edgepose.cli.edgetpu import edgetpu_sentences, memory_words, operator_table
 from edgepose.cli.held_out import held_out_sentences
 
 # Along the pipeline, where a manifest sorts by name.
@@ -15,13 +17,19 @@ GATE_ORDER = ("source_to_onnx", "source_to_simplified_onnx", "simplified_onnx_to
 
 
 def inspect(
-    file: Path = typer.Argument(..., help="The bundle."),
+    file: Path = typer.Argument(..., help="The bundle; with --edgetpu any .tflite file, too."),
+    edgetpu: bool = typer.Option(
+        False, "--edgetpu", help="Say of every operator whether the Edge TPU takes it, and by which rule."
+    ),
     as_json: bool = typer.Option(False, "--json", help="Print the whole manifest as JSON."),
 ) -> None:
     """Verify a bundle and show what it says about itself."""
     from edgepose.runtime.bundle import Bundle
     from edgepose.runtime.errors import BundleError
 
+    if edgetpu:
+        _inspect_for_edgetpu(file, as_json)
+        return
     bundle = Bundle.open(file)
     manifest = bundle.manifest
     if as_json:
@@ -69,10 +77,45 @@ def inspect(
         out.print()
         for line in lines:
             out.print(line, soft_wrap=True)
+    if "edgetpu" in manifest.measured:
+        try:
+            lines = edgetpu_sentences(manifest.document)
+        except (KeyError, TypeError, ValueError) as error:
+            raise BundleError(
+                f"{file}: manifest.json: measured.edgetpu is not what edgepose writes", "convert again"
+            ) from error
+        out.print()
+        for line in lines:
+            out.print(line, soft_wrap=True)
     gates = manifest.measured.get("gates")
     if isinstance(gates, dict) and gates:
         out.print()
         out.print(_gates(gates))
+
+
+def _inspect_for_edgetpu(file: Path, as_json: bool) -> None:
+    from edgepose.conversion.edgetpu.compatibility import report_compatibility
+    from edgepose.conversion.edgetpu.tflite_file import read_tflite_path
+    from edgepose.runtime.bundle import Bundle
+
+    if zipfile.is_zipfile(file):
+        data = Bundle.open(file).cpu_engine_bytes()
+    else:
+        data = read_tflite_path(file)
+    report = report_compatibility(data, str(file))
+    if as_json:
+        print_json(report.to_dict())
+        return
+    out.print(operator_table(report))
+    out.print()
+    for problem in report.problems:
+        out.print(f"[bold red]The compilation is predicted to fail:[/] {problem}", soft_wrap=True)
+    for caution in report.cautions:
+        out.print(f"[bold yellow]Caution:[/] {caution}", soft_wrap=True)
+    mark = "[bold green]whole[/]" if report.whole else "[bold red]not whole[/]"
+    out.print(f"Predicted: {mark}, {report.mapped} of {len(report.operators)} operators map", soft_wrap=True)
+    out.print(f"Predicted: {memory_words(report.memory.to_dict())}", soft_wrap=True)
+    out.print(f"It needs Edge TPU runtime {report.runtime} or newer", soft_wrap=True)
 
 
 def _tensor(spec: Any) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import typer
 
+from edgepose.cli.accelerator import ALLOW_CPU_HELP, TPU_HELP, warn_of_fallback
 from edgepose.cli.console import err, print_error, print_warning
 from edgepose.cli.progress import CountedProgress
 from edgepose.runtime.errors import EXIT_FAILED, UsageError
@@ -25,6 +26,8 @@ def run(
     region: str | None = typer.Option(None, "--region", help="X,Y,W,H: look at this part of every frame, in pixels."),
     min_score: float = typer.Option(0.0, "--min-score", help="Leave out joints that score less."),
     threads: int | None = typer.Option(None, "--threads", help="Threads of the engine."),
+    tpu: str | None = typer.Option(None, "--tpu", help=TPU_HELP),
+    allow_cpu: bool = typer.Option(False, "--allow-cpu", help=ALLOW_CPU_HELP),
 ) -> None:
     """Find the joints in images, folders and videos; print them, or write JSON, CSV and overlays."""
     import edgepose
@@ -33,7 +36,8 @@ def run(
 
     outputs = Outputs(json=json_path, csv=csv_path, overlay=overlay)
     with engine_chatter_hidden():
-        loaded = edgepose.load(file, threads=threads, decoder=decoder)
+        loaded = edgepose.load(file, threads=threads, decoder=decoder, device=tpu, allow_cpu=allow_cpu)
+    warn_of_fallback(loaded)
     with loaded as estimator, CountedProgress("finding joints") as bar:
 
         def show(progress: Progress) -> None:

@@ -43,10 +43,18 @@ def bundle_bytes(document: dict[str, Any], members: dict[str, bytes]) -> bytes:
     """The bytes of a bundle.
 
     ``document`` is a manifest without its ``members`` table, which is filled in here; ``members`` maps archive names
-    to contents (engine and probe; the device half's source is added). Nothing is compressed, so that the bytes do
-    not depend on a zlib version. Raises :class:`BundleError` where the document is not a valid manifest.
+    to contents (engine and probe; the device half's source is added). Raises :class:`BundleError` where the document
+    is not a valid manifest.
     """
-    contents = {**device_sources(), **members}
+    return seal(document, {**device_sources(), **members})
+
+
+def seal(document: dict[str, Any], contents: dict[str, bytes]) -> bytes:
+    """The bytes of a bundle of exactly ``contents``, by archive name, and of the manifest ``document``.
+
+    Nothing is compressed, so that the bytes do not depend on a zlib version. Raises :class:`BundleError` where the
+    document is not a valid manifest.
+    """
     table = {name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in contents.items()}
     manifest = to_bytes({**document, "members": table})
     Manifest.from_bytes(manifest)

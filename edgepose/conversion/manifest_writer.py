@@ -11,8 +11,8 @@ from edgepose.runtime.manifest import SCHEMA
 from edgepose.version import __version__
 
 # The engine formats of this half: archive member and tensor layout.
-ENGINE_MEMBERS = {"tflite": "engine.tflite", "onnx": "engine.onnx"}
-LAYOUTS = {"tflite": "NHWC", "onnx": "NCHW"}
+ENGINE_MEMBERS = {"tflite": "engine.tflite", "onnx": "engine.onnx", "edgetpu": "engine.tflite"}
+LAYOUTS = {"tflite": "NHWC", "onnx": "NCHW", "edgetpu": "NHWC"}
 # Names that every engine's tensors carry.
 INPUT_NAME = "image"
 OUTPUT_NAME = "heatmaps"

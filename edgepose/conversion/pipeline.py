@@ -26,6 +26,7 @@ from edgepose.runtime.errors import ConversionError, GateError
 from edgepose.runtime.probe import check_probe
 
 if TYPE_CHECKING:
+    from edgepose.conversion.edgetpu.mapping import Mapping
     from edgepose.conversion.hold_out import Samples
     from edgepose.conversion.quantisation import Calibration
     from edgepose.network import EfficientPose
@@ -36,6 +37,7 @@ EXPORT_TOOLS = (*GATE_TOOLS, "torch", "h5py", "safetensors", "onnxsim")
 SIMPLIFY_TOOLS = EXPORT_TOOLS
 CALIBRATE_TOOLS = (*GATE_TOOLS, "torch")
 LOWER_TOOLS = (*GATE_TOOLS, "ai-edge-litert", "flatbuffers")
+EDGETPU = "edgetpu"
 # Where no calibration set is named.
 DEMO_CALIBRATION = "demo"
 # Shares of the multiply-adds that may go to float where int8 alone drifts too far, tried in this order.
@@ -116,7 +118,8 @@ class _Conversion:
         for precision in self.plan.precisions:
             engine, reason = self._engine(precision, simplified)
             if reason is None:
-                return self._write(precision, source, exported, simplified, engine, rejected)
+                mapping = self._map(engine) if self.plan.engine == EDGETPU else None
+                return self._write(precision, source, exported, simplified, engine, rejected, mapping)
             rejected[precision] = reason
         told = "; ".join(f"{precision}: {reason}" for precision, reason in rejected.items())
         raise GateError(f"no precision of {self.plan.target.name} passes: {told}", self._how_to_pass())
@@ -141,8 +144,9 @@ class _Conversion:
             CALIBRATE_TOOLS,
             lambda: self._calibrate(simplified),
         )
-        # Only a bound that the user gave is worth giving up integers for.
-        for share in (0.0, *FLOAT_SHARES) if self.request.limits.any else (0.0,):
+        # Only a bound that the user gave is worth giving up integers for, and an Edge TPU has nothing else.
+        mixed = self.request.limits.any and self.plan.engine != EDGETPU
+        for share in (0.0, *FLOAT_SHARES) if mixed else (0.0,):
             inputs = {"precision": precision, "float_share": share, "calibrated": _digest(calibrated)}
             engine = self._lowered(simplified, calibrated, inputs)
             reason = self._measure(precision, simplified, engine)
@@ -161,6 +165,21 @@ class _Conversion:
         }
         return self._stage("lower", key, LOWER_TOOLS, lambda: self._lower(simplified, prepared, inputs))
 
+    def _map(self, engine: StageResult) -> Mapping:
+        """What the Edge TPU makes of the engine: predicted, and compiled where the compiler is here."""
+        from edgepose.conversion.edgetpu.mapping import map_engine
+
+        self.progress.begin("map")
+        started = time.perf_counter()
+        mapping = map_engine(
+            engine.payload, self.plan.compiler, self.request.edgetpu, self.plan.variant, self.progress.detail
+        )
+        for message in mapping.warnings:
+            self.warnings.append(message)
+            self.progress.warn(message)
+        self._finish("map", mapping.note, started, cached=False)
+        return mapping
+
     def _measure(self, precision: str, simplified: StageResult, engine: StageResult) -> str | None:
         """Measure the drift of ``engine`` on the crops held out; why it does not pass, or None where it does."""
         from edgepose.conversion.hold_out import gate_hold_out, measure_hold_out
@@ -173,6 +192,8 @@ class _Conversion:
         drift = measure_hold_out(candidate, reference, self.samples)
         gate = gate_hold_out(drift, precision, self.request.limits)
         self.measured = {"drift": drift.to_dict(), "gate": gate.to_dict(), "crops": len(self.samples.held_out)}
+        if self.plan.engine == EDGETPU:
+            self.measured["kind"] = "host-simulated"
         note = f"{precision}: {drift.within01.total:.1f} % of the joints within 0.1 head of the float model's"
         self._finish("measure", note, started, cached=False)
         if gate.held:
@@ -386,6 +407,7 @@ class _Conversion:
         simplified: StageResult,
         engine: StageResult,
         rejected: dict[str, str],
+        mapping: Mapping | None,
     ) -> ConversionResult:
         self.progress.begin("bundle")
         started = time.perf_counter()
@@ -424,6 +446,9 @@ class _Conversion:
             measured |= {name: record[name] for name in ("integer_macs", "float_layers")}
         document = self._document(precision, engine, provenance, measured)
         members = {document["engine"]["member"]: engine.payload}
+        if mapping is not None:
+            document, compiled = mapping.applied_to(document, engine.payload)
+            members |= compiled
         members |= probe_members(plan.variant, simplified.payload, self.upsampling)
         data = bundle_bytes(document, members)
         path = plan.path(precision)
@@ -435,7 +460,7 @@ class _Conversion:
 
     def _gate_bundle(self, path: str) -> None:
         """The written file must open in the back end it is meant for and find the float model's joints."""
-        outcome = check_probe(Bundle.open(path))
+        outcome = check_probe(Bundle.open(path), allow_cpu=True)
         if not outcome.passed:
             raise GateError(
                 f"the bundle does not find the joints that the float model finds: {outcome.summary}",

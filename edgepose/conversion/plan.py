@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgepose.conversion.calibrators import CALIBRATORS
+from edgepose.conversion.edgetpu.compiler import check_time_limit, find_compiler
+from edgepose.conversion.edgetpu.options import EdgeTpuOptions
 from edgepose.evaluation.gate import Limits
 from edgepose.network.variants import Variant, get_variant
 from edgepose.runtime.bundle import Bundle
@@ -16,8 +18,9 @@ from edgepose.targets import Target, all_targets, get_target
 # What --precision auto tries under a bound on drift: the fastest first, and of equally fast ones the smallest.
 FASTEST_FIRST = ("int8", "fp16", "fp32")
 NO_LIMITS = Limits()
+NO_OPTIONS = EdgeTpuOptions()
 # The engines that are written in each precision.
-ENGINE_PRECISIONS = {"tflite": ("fp32", "fp16", "int8"), "onnx": ("fp32",)}
+ENGINE_PRECISIONS = {"tflite": ("fp32", "fp16", "int8"), "onnx": ("fp32",), "edgetpu": ("int8",)}
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class ConversionRequest:
 
     ``checkpoint`` is a path, ``official`` or None (official). ``calibration`` names a calibration set. ``limits`` bound
     the drift on the part of it that is held out.
-    ``calibrator`` chooses the ranges of int8: one of :data:`CALIBRATORS`.
+    ``calibrator`` chooses the ranges of int8: one of :data:`CALIBRATORS`. ``edgetpu`` is for the compiler of Coral's.
     """
 
     variant: str
@@ -39,11 +42,15 @@ class ConversionRequest:
     output: Path | None = None
     limits: Limits = NO_LIMITS
     calibrator: str = CALIBRATORS[0]
+    edgetpu: EdgeTpuOptions = NO_OPTIONS
 
 
 @dataclass(frozen=True)
 class ConversionPlan:
-    """A checked request. ``precisions`` are tried in turn; ``passed_over`` says why others are not, by name."""
+    """A checked request. ``precisions`` are tried in turn; ``passed_over`` says why others are not, by name.
+
+    ``compiler``: the Edge TPU compiler, for engines that need it, where it is here.
+    """
 
     variant: Variant
     target: Target
@@ -51,6 +58,7 @@ class ConversionPlan:
     passed_over: dict[str, str]
     engine: str
     output: Path | None
+    compiler: Path | None
 
     def name(self, precision: str) -> str:
         """The bundle's name: variant, target, precision, and the engine where it is not the target's first."""
@@ -77,6 +85,7 @@ def plan_conversion(request: ConversionRequest) -> ConversionPlan:
     if request.onnx is not None and request.checkpoint is not None:
         raise UsageError("--onnx and --checkpoint name two sources for one network", "give one of them")
     passed_over: dict[str, str] = {}
+    compiler = None
     if request.precision == "auto" and request.limits.any:
         for precision in FASTEST_FIRST:
             if not target.precisions[precision].supported:
@@ -102,13 +111,21 @@ def plan_conversion(request: ConversionRequest) -> ConversionPlan:
             f"unknown calibrator '{request.calibrator}'{did_you_mean(request.calibrator, CALIBRATORS)}",
             f"choose one of {', '.join(CALIBRATORS)}",
         )
-    plan = ConversionPlan(variant, target, precisions, passed_over, engine, request.output)
+    if engine == "edgetpu":
+        check_time_limit(request.edgetpu.time_limit_s)
+        compiler = find_compiler(request.edgetpu.compiler)
+    elif request.edgetpu.given:
+        raise UsageError(
+            f"{target.name} has no Edge TPU, and its options cannot be",
+            "leave out --edgetpu-compiler, --require-full-mapping and --time-limit",
+        )
+    plan = ConversionPlan(variant, target, precisions, passed_over, engine, request.output, compiler)
     for precision in precisions:
-        _check_output(plan.path(precision))
+        check_output(plan.path(precision))
     return plan
 
 
-def _check_output(path: Path) -> None:
+def check_output(path: Path) -> None:
     """Refuse before the work starts what could not be written after it, and never replace a foreign file."""
     if path.is_dir():
         raise UsageError(f"--output {path} is a folder", "name a file, such as model.edgepose")

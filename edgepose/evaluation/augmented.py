@@ -44,8 +44,12 @@ class AugmentedEstimator(PoseEstimator):
         decoder: str | None = None,
         flip: bool = False,
         scales: Sequence[float] = (1.0,),
+        device: str | None = None,
+        allow_cpu: bool = False,
     ):
         """``flip``: look at the mirrored view, too; ``scales``: times the person's size in the plain view.
+
+        The other options are those of :class:`PoseEstimator`.
 
         Raises :class:`UsageError` where ``scales`` lacks 1, the view that the others are brought to, repeats one, or
         has one outside 0.5 to 2, and as :class:`PoseEstimator` does.
@@ -54,7 +58,7 @@ class AugmentedEstimator(PoseEstimator):
             raise UsageError(f"{_words(scales)} are not scales to average", "different ones, 0.5 to 2")
         if 1.0 not in scales:
             raise UsageError(f"1 is not among the scales {_words(scales)}", "their maps are averaged in its frame")
-        super().__init__(bundle, threads=threads, decoder=decoder)
+        super().__init__(bundle, threads, decoder, device, allow_cpu)
         self.flip = flip
         self.scales = (1.0, *(scale for scale in scales if scale != 1.0))
         views = [f"scales {_words(scales)}"] if len(scales) > 1 else []

@@ -14,7 +14,7 @@ from edgepose.evaluation.datasets import PersonRecord, PoseDataset
 from edgepose.evaluation.drift import Drift, drift
 from edgepose.evaluation.predictions import Predictions, Progress, predict_all
 from edgepose.evaluation.score import Score, require_labels, score
-from edgepose.runtime.estimator import PoseEstimator
+from edgepose.runtime.estimator import ON_CPU, PoseEstimator
 from edgepose.version import __version__
 
 SCHEMA = 1
@@ -51,6 +51,11 @@ class Evaluation:
     measured_at: str
     machine: dict[str, Any]
 
+    @property
+    def kind(self) -> str:
+        """``measured``, or ``host-simulated`` where the CPU did an accelerator's work."""
+        return "host-simulated" if self.predictions.library.endswith(ON_CPU) else "measured"
+
     def to_dict(self) -> dict[str, Any]:
         """The whole record as JSON values; each person's joints are among them."""
         return {
@@ -58,7 +63,7 @@ class Evaluation:
             "conditions": {
                 **self.predictions.conditions(),
                 "reference": None if self.reference is None else _engine(self.reference),
-                "kind": "measured",
+                "kind": self.kind,
                 "measured_at": self.measured_at,
                 "edgepose": __version__,
                 "machine": self.machine,

@@ -84,11 +84,11 @@ class Comparison:
 
 
 def compare_records(a: Record, b: Record) -> Comparison:
-    """Compare two runs. Raises :class:`UsageError` for emulated ones, whose times mean nothing."""
+    """Compare two runs. Raises :class:`UsageError` for emulated or host-simulated ones, whose times mean nothing."""
     for record in (a, b):
-        if record.emulated:
+        if record.times_mean_nothing:
             raise UsageError(
-                f"{record.path} was measured under an emulator: its times say nothing and are compared with none",
+                f"{record.path} is {record.document['kind']}: its times are not a device's, and compared with none",
                 "compare records of real devices",
             )
     ratios = tuple(_ratio(a, b, percentile) for percentile in (50, 95))
@@ -148,6 +148,8 @@ def _differences(a: dict[str, Any], b: dict[str, Any]) -> tuple[list[str], list[
             (subject if same_bundle else reasons).append(f"{name} differs: {one} and {other}")
     for name, one, other in (
         ("threads", a["engine"]["threads"], b["engine"]["threads"]),
+        ("clock of libedgetpu", _tpu_clock(a), _tpu_clock(b)),
+        ("speed of the USB link in Mbit/s", _usb_links(a), _usb_links(b)),
         ("decoder", a["engine"]["decoder"], b["engine"]["decoder"]),
         ("scenario", a["settings"]["scenario"], b["settings"]["scenario"]),
         ("source of the frames", a["capture"]["from"], b["capture"]["from"]),
@@ -164,6 +166,14 @@ def _differences(a: dict[str, Any], b: dict[str, Any]) -> tuple[list[str], list[
     processors = a["conditions"].get("processors") or 1
     reasons += _apart(a, b, "load_average", LOAD * processors, "load average at the start")
     return subject, reasons
+
+
+def _tpu_clock(document: dict[str, Any]) -> str | None:
+    return None if document["edgetpu"] is None else document["edgetpu"]["clock"]
+
+
+def _usb_links(document: dict[str, Any]) -> list[float | None]:
+    return [one["values"][0] for one in document["sensors"]["series"] if one["kind"] == "usb_link" and one["values"]]
 
 
 def _apart(a: dict[str, Any], b: dict[str, Any], name: str, allowed: float, words: str) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any
 import fastjsonschema
 
 from edgepose.records.upgrade import from_version_1, is_version_1
-from edgepose.runtime.bench_record import EMULATED, SCHEMA
+from edgepose.runtime.bench_record import MEASURED, SCHEMA
 from edgepose.runtime.errors import RecordError
 
 SCHEMA_FILE = Path(__file__).parent / f"bench-record-{SCHEMA}.json"
@@ -38,9 +38,9 @@ class Record:
         return f"{self.device}, {self.document['bundle']['name']}"
 
     @property
-    def emulated(self) -> bool:
-        """Whether its times are an emulator's, and stay out of every comparison."""
-        return bool(self.document["kind"] == EMULATED)
+    def times_mean_nothing(self) -> bool:
+        """Whether its times are an emulator's, or a CPU's for an accelerator: they are compared with none."""
+        return bool(self.document["kind"] != MEASURED)
 
 
 def read_records(paths: Iterable[Path]) -> list[Record]:

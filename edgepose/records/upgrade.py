@@ -8,14 +8,14 @@ from __future__ import annotations
 from typing import Any
 
 from edgepose.bench.statistics import summarise
-from edgepose.runtime.bench_record import MEASURED, PARTS, SCHEMA
+from edgepose.runtime.bench_record import MEASURED, PARTS, SCHEMA, SIMULATED
 
 NOT_SAMPLED = "records of version 1 have no sensors"
 
 
 def is_version_1(document: dict[str, Any]) -> bool:
     """Whether ``document`` is what version 1 looked like; it did not say so."""
-    return "schema" not in document and document.get("kind") == MEASURED and "samples_ms" in document
+    return "schema" not in document and document.get("kind") in (MEASURED, SIMULATED) and "samples_ms" in document
 
 
 def from_version_1(document: dict[str, Any]) -> dict[str, Any]:
@@ -24,7 +24,7 @@ def from_version_1(document: dict[str, Any]) -> dict[str, Any]:
     target, precision = document["bundle"].rsplit("-", 1)
     return {
         "schema": SCHEMA,
-        "kind": MEASURED,
+        "kind": document["kind"],
         "measured_at": None,
         "edgepose": None,
         "device": None,
@@ -41,6 +41,7 @@ def from_version_1(document: dict[str, Any]) -> dict[str, Any]:
             "library": document["engine_library"],
             "threads": document["threads"],
             "decoder": document["decoder"],
+            "fallback": document.get("fallback"),
         },
         "settings": {
             "scenario": "single_stream",
@@ -80,6 +81,7 @@ def from_version_1(document: dict[str, Any]) -> dict[str, Any]:
             "reason": NOT_SAMPLED,
         },
         "power": None,
+        "edgetpu": document.get("edgetpu"),
         "sensors": {"times_s": [], "took_ms": [], "series": [], "absent": {"all": NOT_SAMPLED}},
         "drift": None,
         "gate": None,

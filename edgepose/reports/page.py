@@ -25,7 +25,7 @@ def render_page(records: Sequence[Record], title: str = "edgepose bench") -> str
     if not 1 <= len(records) <= MAX_RECORDS:
         raise UsageError(f"a report is made of 1 to {MAX_RECORDS} records, not {len(records)}")
     ordered = sorted(records, key=lambda record: record.name)
-    timed = [record for record in ordered if not record.emulated]
+    timed = [record for record in ordered if not record.times_mean_nothing]
     pictures = {id(record): probe_pictures(record) for record in ordered}
     environment = Environment(loader=PackageLoader("edgepose.reports", "."), autoescape=True, trim_blocks=True)
     environment.globals["row"] = _row
@@ -34,7 +34,7 @@ def render_page(records: Sequence[Record], title: str = "edgepose bench") -> str
         version=__version__,
         joints=[name.replace("_", " ") for name in JOINTS],
         rows=[_row(record) for record in ordered],
-        emulated=len(ordered) - len(timed),
+        untold=len(ordered) - len(timed),
         distribution=distribution_chart(timed) if timed else None,
         timelines=[
             (record.name, svg, _heat_words(record))
@@ -71,14 +71,16 @@ def _row(record: Record) -> dict[str, Any]:
         "Δ@50": _points(drift, "pckh50_points"),
         "Δ@10": _points(drift, "pckh10_points"),
     }
-    if record.emulated:
-        cells.update(dict.fromkeys(("p50 ms", "p95 ms", "p99 ms", "max ms", "poses/s", "mJ/pose"), "emulated"))
+    if record.times_mean_nothing:
+        untold = ("p50 ms", "p95 ms", "p99 ms", "max ms", "poses/s", "mJ/pose")
+        cells.update(dict.fromkeys(untold, document["kind"]))
     return {
         "device": record.device,
         "name": record.name,
         "cells": cells,
         "throttled": document["throttling"]["throttled"],
-        "emulated": record.emulated,
+        "kind": document["kind"],
+        "untold": record.times_mean_nothing,
         "soak": document["settings"]["scenario"] == "sustained",
         "gate": document["gate"],
         "warnings": document["warnings"],
@@ -151,7 +153,7 @@ def _details(record: Record) -> dict[str, Any]:
         "settings": {name: value for name, value in document["settings"].items() if value is not None},
         "measured_at": document["measured_at"],
         "stages": document["latency_ms"],
-        "emulated": record.emulated,
+        "untold": record.times_mean_nothing,
         "first_call_ms": document["first_call_ms"],
         "load_ms": document["load_ms"],
         "conditions": {name: conditions[name] for name in names if conditions.get(name) is not None},

@@ -27,6 +27,8 @@ def bench(bundle_path, options):
             limits=limits,
             sources=options.source,
             probe=options.probe,
+            tpu=options.tpu,
+            allow_cpu=options.allow_cpu,
             label=options.label,
             progress=progress,
         )

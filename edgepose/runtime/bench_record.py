@@ -18,6 +18,7 @@ from edgepose.bench.sensors import find_sensors
 from edgepose.bench.sensors.memory import peak_memory_mb
 from edgepose.bench.statistics import percentile, summarise
 from edgepose.runtime.bundle import Bundle
+from edgepose.runtime.edgetpu_devices import attached_edge_tpus, runtime_clock
 from edgepose.runtime.estimator import PoseEstimator
 from edgepose.runtime.probe_drift import measure_drift
 from edgepose.runtime.probe_set import BUNDLE_PROBE, open_probe
@@ -25,7 +26,8 @@ from edgepose.runtime.sources import open_sources
 from edgepose.version import __version__
 
 SCHEMA = 2
-MEASURED, EMULATED = "measured", "emulated"
+# Where an emulator is the device, or the CPU does an accelerator's work, times mean nothing.
+MEASURED, EMULATED, SIMULATED = "measured", "emulated", "host-simulated"
 PARTS = ("capture", "preprocess", "engine", "decode", "total")
 # The probe's crops, as pictures in the record.
 PICTURES, PICTURE_SIDE, PICTURE_QUALITY = 4, 320, 85
@@ -36,15 +38,25 @@ BUSY = 0.5
 
 
 def bench_bundle(
-    path, threads=None, settings=DEFAULT_SETTINGS, limits=NO_LIMITS, sources=(), probe=None, label=None, progress=None
+    path,
+    threads=None,
+    settings=DEFAULT_SETTINGS,
+    limits=NO_LIMITS,
+    sources=(),
+    probe=None,
+    label=None,
+    progress=None,
+    tpu=None,
+    allow_cpu=False,
 ):
     """Run the bundle at ``path``, take note of everything, and return the record, a JSON-able mapping.
 
     Frames are the crops of the probe, already in memory; or of ``sources`` (images, videos, folders), read and decoded
     anew for each call, round and round. Drift is measured on the bundle's probe, or on the one at ``probe``, a zip as
     ``edgepose bench --dataset`` makes them. ``label`` names the device. ``progress(phase, done, total)`` is told how
-    far each phase is: in seconds, or persons of 'drift'. Raises :class:`UsageError` for ``settings`` and ``limits``
-    that cannot be, and what opening and running a bundle raises.
+    far each phase is: in seconds, or persons of 'drift'. ``tpu`` and ``allow_cpu``: which accelerator, and whether the
+    CPU may do its work, which makes the record 'host-simulated' (:class:`PoseEstimator`). Raises :class:`UsageError`
+    for ``settings`` and ``limits`` that cannot be, and what opening and running a bundle raises.
     """
     machine = conditions()
     measured_at = _utc(time.time())
@@ -54,13 +66,14 @@ def bench_bundle(
     bundle = Bundle.open(path)
     opened = clock()
     with open_probe(bundle, probe) as crops:
-        require_measurable(limits, crops.labelled, not emulated, peak_memory_mb() is not None)
         held = [crop.image for crop in crops.first(FRAMES_HELD)]
         next_frame = _from_sources(sources) if sources else _from_memory(held)
         overhead = _harness_overhead_us()
         found = find_sensors()
         opening = clock()
-        with PoseEstimator(bundle, threads=threads) as estimator:
+        with PoseEstimator(bundle, threads=threads, device=tpu, allow_cpu=allow_cpu) as estimator:
+            simulated = estimator.fallback is not None
+            require_measurable(limits, crops.labelled, not (emulated or simulated), peak_memory_mb() is not None)
             loaded = clock()
 
             def find_one_pose(number):
@@ -79,7 +92,7 @@ def bench_bundle(
             peak_mb = peak_memory_mb()
             record = {
                 "schema": SCHEMA,
-                "kind": EMULATED if emulated else MEASURED,
+                "kind": EMULATED if emulated else SIMULATED if simulated else MEASURED,
                 "measured_at": measured_at,
                 "edgepose": __version__,
                 "device": label,
@@ -88,6 +101,7 @@ def bench_bundle(
                     "library": estimator.library,
                     "threads": estimator.threads,
                     "decoder": estimator.decoder,
+                    "fallback": estimator.fallback,
                 },
                 "settings": dict(settings._asdict(), sample_interval_s=sampler.interval_s),
                 "capture": {
@@ -102,7 +116,8 @@ def bench_bundle(
             }  # type: Dict[str, Any]
         record.update(_latency(measured))
         record.update(_sensed(measured, sampler, found.absent, peak_mb))
-        record["drift"] = _drift(bundle, crops, threads, progress)
+        record["edgetpu"] = _edgetpu(bundle)
+        record["drift"] = _drift(bundle, crops, (threads, tpu, allow_cpu), progress)
     record["gate"] = check_gate(limits, _losses(record), record["latency_ms"]["total"]["p95"], peak_mb)
     record["warnings"] = _warnings(record, sampler)
     return record
@@ -182,9 +197,17 @@ def _sensed(measured, sampler, absent, peak_mb):
     }
 
 
-def _drift(bundle, crops, threads, progress):
+def _edgetpu(bundle):
+    """The Edge TPUs attached, afterwards, and libedgetpu's clock; None for other engines."""
+    if bundle.manifest.engine.format != "edgetpu":
+        return None
+    return {"attached": [one._asdict() for one in attached_edge_tpus()], "clock": runtime_clock()}
+
+
+def _drift(bundle, crops, options, progress):
     # The bundle's own decoder may be another than the one that the float model's joints were found with.
-    with PoseEstimator(bundle, threads=threads, decoder=crops.decoder) as estimator:
+    threads, tpu, allow_cpu = options
+    with PoseEstimator(bundle, threads, crops.decoder, tpu, allow_cpu) as estimator:
         told = None if progress is None else lambda done: progress("drift", done, len(crops))
         report = measure_drift(estimator, crops, crops.source, told)
     if crops.source == BUNDLE_PROBE:
@@ -212,6 +235,8 @@ def _warnings(record, sampler):
     machine, sentences = record["conditions"], []
     if record["kind"] == EMULATED:
         sentences.append("emulated ({}): the times say nothing about the device".format(machine["emulator"]))
+    if record["kind"] == SIMULATED:
+        sentences.append("BY THE CPU, not the accelerator: {}".format(record["engine"]["fallback"]))
     throttling = record["throttling"]
     if throttling["throttled"]:
         sentences.append(

@@ -1,6 +1,7 @@
 """The lines of a bench record that a person reads."""
 
 from edgepose.runtime.bench_record import PARTS
+from edgepose.runtime.edgetpu_devices import EdgeTpu, describe
 
 COLUMNS = ("p50", "p90", "p95", "p99", "max", "mean", "jitter")
 
@@ -46,7 +47,10 @@ def bench_table(record):
                     "held" if bound["held"] else "NOT HELD", **bound
                 )
             )
-    return "\n".join(lines + ["", _machine_line(record)])
+    lines += ["", _machine_line(record)]
+    for device in (record["edgetpu"] or {}).get("attached", ()):
+        lines.append(describe(EdgeTpu(**device), record["edgetpu"]["clock"]))
+    return "\n".join(lines)
 
 
 def _memory_line(memory):

@@ -62,3 +62,7 @@ class Bundle(object):
     def engine_bytes(self):
         """The bytes of the engine file."""
         return self.read(self.manifest.engine.member)
+
+    def cpu_engine_bytes(self):
+        """The bytes of the engine that computes the same on the CPU; of the engine itself where there is no other."""
+        return self.read(self.manifest.engine.cpu_member or self.manifest.engine.member)

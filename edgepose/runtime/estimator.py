@@ -16,19 +16,21 @@ from edgepose.runtime.manifest import DECODERS
 from edgepose.runtime.pose import Pose
 
 DEFAULT_THREADS = 4
+# What marks every result of an accelerator's engine that ran on the CPU.
+ON_CPU = " on the CPU instead of the accelerator"
 MAX_THREADS = 256
 
 # Seconds that the parts of one call took.
 Timings = NamedTuple("Timings", [("preprocess", float), ("engine", float), ("decode", float)])
 
 
-def load(path, threads=None, decoder=None):
+def load(path, threads=None, decoder=None, device=None, allow_cpu=False):
     """Open the bundle at ``path`` and make it ready to run: ``edgepose.load("rt.edgepose")(frame)``.
 
-    ``threads`` and ``decoder`` as for :class:`PoseEstimator`. Raises :class:`BundleError` for a file that is not a
+    The options are those of :class:`PoseEstimator`. Raises :class:`BundleError` for a file that is not a
     whole bundle, :class:`EngineError` where its engine does not run here, :class:`UsageError` for the options.
     """
-    return PoseEstimator(Bundle.open(path), threads=threads, decoder=decoder)
+    return PoseEstimator(Bundle.open(path), threads=threads, decoder=decoder, device=device, allow_cpu=allow_cpu)
 
 
 class PoseEstimator(object):
@@ -38,13 +40,15 @@ class PoseEstimator(object):
     closes itself.
     """
 
-    def __init__(self, bundle, threads=None, decoder=None):
+    def __init__(self, bundle, threads=None, decoder=None, device=None, allow_cpu=False):
         """Load the engine of ``bundle`` (:class:`Bundle`).
 
         ``threads``: CPU threads of the engine; as many as there are processors, four at most, where left out.
         ``decoder``: 'official' (still images: the upsampled map is smoothed first) or 'realtime' (it is not); what
-        the bundle says where left out. Raises :class:`EngineError` where the engine does not run here and
-        :class:`UsageError` for an unknown decoder or a number of threads that cannot be.
+        the bundle says where left out. ``device``: which Edge TPU, as in 0, 'usb:1' or 'pci:0', for engines that run
+        on one; any where left out. ``allow_cpu``: let the CPU do the work of an accelerator that cannot be used;
+        :attr:`fallback` and :attr:`library` then say so. Raises :class:`EngineError` where the engine does not run here
+        and :class:`UsageError` for an unknown decoder, a device or a number of threads that cannot be.
         """
         # These bring OpenCV; importing edgepose needs numpy alone.
         from edgepose.runtime.decoder import HeatmapDecoder
@@ -72,12 +76,19 @@ class PoseEstimator(object):
         self._preprocessor = Preprocessor(manifest)
         self._decoder = HeatmapDecoder(height, width, manifest.decoder.upsampling, sigma)
         self._in_use = threading.Lock()
-        self._backend = open_backend(manifest.engine, bundle.engine_bytes(), self.threads)
+        cpu_data = bundle.cpu_engine_bytes() if allow_cpu else None
+        self._backend = open_backend(manifest.engine, bundle.engine_bytes(), self.threads, device, cpu_data)
 
     @property
     def library(self):
-        """Name and version of the engine library, as in 'ai_edge_litert 2.3.0'."""
-        return "{} {}".format(self._backend.library, self._backend.version)
+        """Name and version of the engine library, as in 'ai_edge_litert 2.3.0', and whether it is a fallback."""
+        name = "{} {}".format(self._backend.library, self._backend.version)
+        return name if self.fallback is None else name + ON_CPU
+
+    @property
+    def fallback(self):
+        """Why the CPU does the accelerator's work (``allow_cpu``), in a sentence; None where it does not."""
+        return self._backend.fallback
 
     def __call__(self, frame, region=None, color="bgr"):
         """The :class:`Pose` of the person in ``frame``.

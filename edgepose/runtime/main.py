@@ -50,7 +50,7 @@ def _parser(bundle_path):
     run.add_argument("--decoder", metavar="NAME", help="official (smoothed maps, for stills) or realtime")
     run.add_argument("--region", metavar="X,Y,W,H", type=_region, help="look at this part of every frame, in pixels")
     run.add_argument("--min-score", metavar="S", type=float, default=0.0, help="leave out joints that score less")
-    _add_threads(run)
+    _add_engine_options(run)
     run.set_defaults(work=_run)
 
     info = commands.add_parser("info", help="what this bundle is and where it comes from")
@@ -58,7 +58,7 @@ def _parser(bundle_path):
     info.set_defaults(work=_info)
 
     check = commands.add_parser("check", help="compare this device's joints with the float model's")
-    _add_threads(check)
+    _add_engine_options(check)
     check.set_defaults(work=_check)
 
     bench = commands.add_parser("bench", help="measure latency, memory, heat, power and drift on this device")
@@ -74,13 +74,17 @@ def _parser(bundle_path):
     bench.add_argument("--max-p95-ms", metavar="MS", type=float, help="exit 3 where the p95 of the latency is more")
     bench.add_argument("--max-rss-mb", metavar="MB", type=float, help="exit 3 where the peak memory is more")
     bench.add_argument("--attended", metavar="MARK", help=argparse.SUPPRESS)  # by 'edgepose bench --device'
-    _add_threads(bench)
+    _add_engine_options(bench)
     bench.set_defaults(work=_bench)
     return parser
 
 
-def _add_threads(parser):
+def _add_engine_options(parser):
     parser.add_argument("--threads", metavar="N", type=int, help="CPU threads of the engine (processors, at most 4)")
+    parser.add_argument("--tpu", metavar="WHICH", help="which Edge TPU, where there are several: 0, usb:0, pci:1")
+    parser.add_argument(
+        "--allow-cpu", action="store_true", help="let the CPU do the work of an Edge TPU that cannot be used"
+    )
 
 
 def _region(text):
@@ -101,7 +105,9 @@ def _run(bundle_path, options):
 
     outputs = Outputs(json=options.json, csv=options.csv, overlay=options.overlay)
     with engine_chatter_hidden():
-        loaded = load(bundle_path, threads=options.threads, decoder=options.decoder)
+        loaded = load(bundle_path, options.threads, options.decoder, options.tpu, options.allow_cpu)
+    if loaded.fallback is not None:
+        sys.stderr.write("warning: by the CPU, not the accelerator: {}\n".format(loaded.fallback))
     with loaded as estimator:
         with ProgressLine() as progress:
             summary = run_sources(
@@ -146,7 +152,7 @@ def _check(bundle_path, options):
     from edgepose.runtime.quiet import engine_chatter_hidden
 
     with engine_chatter_hidden():
-        report = check_probe(Bundle.open(bundle_path), threads=options.threads)
+        report = check_probe(Bundle.open(bundle_path), options.threads, options.tpu, options.allow_cpu)
     _print("{}: {}".format("agrees" if report.passed else "DOES NOT AGREE", report.summary))
     return EXIT_DONE if report.passed else EXIT_GATE
 

@@ -9,7 +9,8 @@ The manifest is the contract between the half that converts and the half that ru
 ``variant``        ``RT`` ... ``II_LITE``
 ``target``         name of a file in ``targets/``
 ``precision``      ``fp32``, ``fp16`` or ``int8``
-``engine``         ``format`` (``tflite``/``onnx``), ``member``, ``input`` and ``output`` tensor (below), ``macs``
+``engine``         ``format`` (``tflite``/``onnx``/``edgetpu``), ``member``, ``input`` and ``output`` tensor (below),
+                   ``macs``; ``cpu_member`` where an accelerator's engine has a twin for the CPU
 ``preprocessing``  ``mode`` (``letterbox``), ``channels`` (``RGB``), ``scale`` and ``offset`` (3 numbers each):
                    network input = byte * scale + offset
 ``decoder``        ``upsampling`` (pixels of the full map per heatmap cell, a power of two), ``sigma`` (of the
@@ -35,7 +36,7 @@ MAX_MANIFEST_BYTES = 1 << 20
 MAX_MEMBER_BYTES = 512 << 20
 MAX_TENSOR_BYTES = 256 << 20
 MAX_FULL_MAP_SIDE = 2048  # pixels; the decoder's tables grow with its square
-ENGINE_FORMATS = ("tflite", "onnx")
+ENGINE_FORMATS = ("tflite", "onnx", "edgetpu")
 PRECISIONS = ("fp32", "fp16", "int8")
 DTYPES = {"float32": 4, "int8": 1}
 LAYOUTS = ("NHWC", "NCHW")
@@ -57,7 +58,15 @@ TensorSpec = NamedTuple(
     ],
 )
 EngineSpec = NamedTuple(
-    "EngineSpec", [("format", str), ("member", str), ("input", TensorSpec), ("output", TensorSpec), ("macs", int)]
+    "EngineSpec",
+    [
+        ("format", str),
+        ("member", str),
+        ("input", TensorSpec),
+        ("output", TensorSpec),
+        ("macs", int),
+        ("cpu_member", Optional[str]),  # of an accelerator's engine: the same network for the CPU
+    ],
 )
 PreprocessingSpec = NamedTuple(
     "PreprocessingSpec",
@@ -207,19 +216,25 @@ def _tensor(document, field):
 
 
 def _engine(document, members):
-    member = _text(document, "member")
-    _require(member in members, "engine.member", "names {!r}, which the bundle does not list".format(member))
+    member = _listed(document, "member", members)
     spec = EngineSpec(
         _choice(document, "format", ENGINE_FORMATS),
         member,
         _tensor(_object(document, "input"), "engine.input"),
         _tensor(_object(document, "output"), "engine.output"),
         _whole(document.get("macs"), "engine.macs", 0, 10**15),
+        _listed(document, "cpu_member", members) if "cpu_member" in document else None,
     )
     channels, height, width = _channels_height_width(spec.input)
     _require(channels == 3 and height == width, "engine.input.shape", "is not a square RGB image")
     _require(_channels_height_width(spec.output)[0] == len(JOINTS), "engine.output.shape", "has not 16 channels")
     return spec
+
+
+def _listed(document, key, members):
+    member = _text(document, key)
+    _require(member in members, "engine." + key, "names {!r}, which the bundle does not list".format(member))
+    return member
 
 
 def _channels_height_width(tensor):

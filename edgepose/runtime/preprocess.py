@@ -53,10 +53,15 @@ class CropTransform(_CropTransform):
 
     def to_frame(self, peaks):
         """Full-map coordinates [n, 2] (x, y) -> float32 [n, 2] in pixels of the frame, clipped to what is visible."""
-        pixels = np.asarray(peaks, dtype=np.float64) * self.map_scale - self.padding
-        pixels = pixels * (self.region[0] / self.resized[0], self.region[1] / self.resized[1])
-        pixels += self.origin
-        return np.clip(pixels, self.visible[:2], self.visible[2:]).astype(np.float32)
+        # Plain numbers: Python is faster than numpy on sixteen points.
+        axes = [self._axis_to_frame(np.asarray(peaks)[:, axis].tolist(), axis) for axis in (0, 1)]
+        return np.array(axes, dtype=np.float32).T
+
+    def _axis_to_frame(self, peaks, axis):
+        scale, padding, origin = self.map_scale[axis], self.padding[axis], self.origin[axis]
+        resizing = self.region[axis] / self.resized[axis]
+        low, high = self.visible[axis], self.visible[axis + 2]
+        return [min(max((peak * scale - padding) * resizing + origin, low), high) for peak in peaks]
 
 
 class Preprocessor(object):

@@ -42,7 +42,14 @@ Probe = NamedTuple("Probe", [("decoder", str), ("crops", List[ProbeCrop])])
 
 _ProbeReport = NamedTuple(
     "_ProbeReport",
-    [("joints", int), ("agreeing", int), ("required", float), ("mean_pixels", float), ("worst_pixels", float)],
+    [
+        ("joints", int),
+        ("agreeing", int),
+        ("required", float),
+        ("mean_pixels", float),
+        ("worst_pixels", float),
+        ("fallback", Optional[str]),
+    ],
 )
 
 
@@ -50,6 +57,7 @@ class ProbeReport(_ProbeReport):
     """How an engine did on its probe: ``agreeing`` of ``joints`` lie within 0.1 head of the float model's.
 
     ``required`` is the share that must; ``mean_pixels`` and ``worst_pixels`` are distances in pixels of the crops.
+    ``fallback``: why the CPU did the work of an accelerator; None where it did not.
     """
 
     __slots__ = ()
@@ -62,9 +70,10 @@ class ProbeReport(_ProbeReport):
     @property
     def summary(self):
         """One sentence for people."""
-        return "{} of {} joints within {} head of the float model ({:.0%} needed); mean {:.2f}, worst {:.2f} px".format(
+        told = "{} of {} joints within {} head of the float model ({:.0%} needed); mean {:.2f}, worst {:.2f} px".format(
             self.agreeing, self.joints, AGREEMENT_HEADS, self.required, self.mean_pixels, self.worst_pixels
         )
+        return told if self.fallback is None else "{}; by the CPU: {}".format(told, self.fallback)
 
 
 def read_probe(bundle):
@@ -79,14 +88,15 @@ def read_probe(bundle):
         raise BundleError("{}: {} is not a probe: {}".format(bundle.path, POSES_MEMBER, error), "convert again")
 
 
-def check_probe(bundle, threads=None):
+def check_probe(bundle, threads=None, device=None, allow_cpu=False):
     """Run ``bundle`` on its own probe and compare with the float model's joints: a :class:`ProbeReport`.
 
-    Raises :class:`BundleError` where the probe cannot be read, :class:`EngineError` where the engine does not run.
+    The options are those of :class:`PoseEstimator`. Raises :class:`BundleError` where the probe cannot be read,
+    :class:`EngineError` where the engine does not run.
     """
     probe = read_probe(bundle)
     per_crop, allowed = [], []
-    with PoseEstimator(bundle, threads=threads, decoder=probe.decoder) as estimator:
+    with PoseEstimator(bundle, threads, probe.decoder, device, allow_cpu) as estimator:
         for crop in probe.crops:
             pose = estimator(crop.image)
             per_crop.append(np.linalg.norm(pose.keypoints.astype(np.float64) - crop.keypoints, axis=1))
@@ -99,6 +109,7 @@ def check_probe(bundle, threads=None):
         required=REQUIRED_AGREEMENT[bundle.manifest.precision],
         mean_pixels=float(distances.mean()),
         worst_pixels=float(distances.max()),
+        fallback=estimator.fallback,
     )
 
 

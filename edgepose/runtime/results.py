@@ -17,12 +17,14 @@ class JsonLinesWriter(object):
     """One JSON object a line: ``source``, ``frame``, ``seconds``, ``region``, ``joints``.
 
     ``frame`` and ``seconds`` are null for images, ``region`` where there was none, and a joint where it scored less
-    than ``min_score``; other joints are ``{"x", "y", "score"}`` in pixels of the frame.
+    than ``min_score``; other joints are ``{"x", "y", "score"}`` in pixels of the frame. ``fallback`` is there only
+    where the CPU did an accelerator's work, and says why.
     """
 
     def __init__(self, stream, header, min_score):
         self._stream = stream
         self._min_score = min_score
+        self._marks = {"fallback": header["fallback"]} if "fallback" in header else {}
 
     def write(self, frame, region, pose):
         """Write the :class:`Pose` found in ``region`` of ``frame`` (:class:`Frame`)."""
@@ -36,16 +38,15 @@ class JsonLinesWriter(object):
         for name, score in zip(JOINTS, pose.scores):
             if score < self._min_score:
                 joints[name] = None
-        return json.dumps(
-            {
-                "source": frame.source,
-                "frame": frame.index,
-                "seconds": None if frame.seconds is None else round(frame.seconds, 4),
-                "region": None if region is None else list(region),
-                "joints": joints,
-            },
-            allow_nan=False,
-        )
+        record = {
+            "source": frame.source,
+            "frame": frame.index,
+            "seconds": None if frame.seconds is None else round(frame.seconds, 4),
+            "region": None if region is None else list(region),
+            "joints": joints,
+        }
+        record.update(self._marks)
+        return json.dumps(record, allow_nan=False)
 
 
 class JsonWriter(JsonLinesWriter):
@@ -70,14 +71,16 @@ class JsonWriter(JsonLinesWriter):
 class CsvWriter(object):
     """One row a pose: ``source``, ``frame``, ``seconds``, then ``<joint>_x``, ``<joint>_y``, ``<joint>_score``.
 
-    Fields are empty where the JSON has null; coordinates of joints below ``min_score`` are empty, their scores not.
+    Fields are empty where the JSON has null; coordinates of joints below ``min_score`` are empty, their scores not. A
+    last column ``fallback`` is there only where the CPU did an accelerator's work, and says why.
     """
 
     def __init__(self, stream, header, min_score):
         self._min_score = min_score
         self._rows = csv.writer(stream, lineterminator="\n")
         columns = ["{}_{}".format(joint, field) for joint in JOINTS for field in ("x", "y", "score")]
-        self._rows.writerow(["source", "frame", "seconds"] + columns)
+        self._marks = [header["fallback"]] if "fallback" in header else []
+        self._rows.writerow(["source", "frame", "seconds"] + columns + ["fallback"] * len(self._marks))
 
     def write(self, frame, region, pose):
         """Write the :class:`Pose` found in ``frame`` (:class:`Frame`)."""
@@ -87,7 +90,7 @@ class CsvWriter(object):
             shown = score >= self._min_score
             row += ["{:.3f}".format(x) if shown else None, "{:.3f}".format(y) if shown else None]
             row.append("{:.5f}".format(score))
-        self._rows.writerow(row)
+        self._rows.writerow(row + self._marks)
 
     def close(self):
         """Nothing follows the last row."""
@@ -98,6 +101,7 @@ class TextWriter(object):
 
     def __init__(self, stream, header, min_score):
         self._stream = stream
+        self._mark = "  by the CPU, not the accelerator" if "fallback" in header else ""
         self._min_score = min_score
 
     def write(self, frame, region, pose):
@@ -105,6 +109,7 @@ class TextWriter(object):
         lines = [frame.source]
         if frame.index is not None:
             lines[0] += "  frame {}, {:.2f} s".format(frame.index, frame.seconds)
+        lines[0] += self._mark
         for name in JOINTS:
             x, y, score = pose[name]
             place = "{:9.1f} {:9.1f}".format(x, y) if score >= self._min_score else "{:>9} {:>9}".format("-", "-")

@@ -46,6 +46,8 @@ def run_sources(estimator, paths, outputs, region=None, min_score=0.0, progress=
         "bundle_sha256": estimator.bundle.sha256,
         "decoder": estimator.decoder,
     }
+    if estimator.fallback is not None:  # marked in every result, as speed and bits are another processor's
+        header["fallback"] = estimator.fallback
     done, failures, warnings = 0, [], []
     with contextlib.ExitStack() as files:
         opened = [files.enter_context(open_writer(kind, path, header, min_score)) for kind, path in writers]

@@ -23,7 +23,12 @@ CONVERT = ("convert", "--variant", "RT", "--target", "raspberry-pi-4")
         ((*CONVERT, "--onnx", "a.onnx", "--checkpoint", "a.h5"), "two sources"),
         (("convert", "--variant", "RT", "--target", "jetson-nano"), "does not convert for jetson-nano yet"),
         (("convert", "--variant", "RT", "--target", "jetson-nano", "--precision", "int8"), "SM 5.3"),
-        (("convert", "--variant", "RT", "--target", "coral-usb"), "does not convert for coral-usb yet"),
+        ((*CONVERT, "--require-full-mapping"), "raspberry-pi-4 has no Edge TPU"),
+        (("convert", "--variant", "RT", "--target", "coral-usb", "--time-limit", "0"), "a time limit of 0 s cannot be"),
+        (
+            ("convert", "--variant", "RT", "--target", "coral-usb", "--edgetpu-compiler", "no/such"),
+            "there is no Edge TPU compiler no/such",
+        ),
         (
             ("convert", "--variant", "RT", "--target", "coral-usb", "--precision", "fp32"),
             "8-bit integers alone",

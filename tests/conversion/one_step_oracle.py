@@ -85,8 +85,12 @@ def observe(tflite: bytes, image: np.ndarray, back_end: str) -> dict[str, np.nda
 
 
 def interpreter_of(tflite: bytes, back_end: str) -> Interpreter:
-    """LiteRT on one thread: with XNNPACK as by default, or with the ``builtin`` kernels alone."""
-    resolver = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES if back_end == "builtin" else OpResolverType.AUTO
+    """LiteRT on one thread: with XNNPACK as by default, or with its ``builtin`` or ``reference`` kernels alone."""
+    resolver = {
+        "builtin": OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+        "reference": OpResolverType.BUILTIN_REF,
+        "xnnpack": OpResolverType.AUTO,
+    }[back_end]
     interpreter = Interpreter(model_content=tflite, num_threads=1, experimental_op_resolver_type=resolver)
     interpreter.allocate_tensors()
     return interpreter

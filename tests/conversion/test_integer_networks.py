@@ -4,12 +4,16 @@ import functools
 
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 from network_graphs import SIDE, official_graph, photographs, small_graph
 from older_runtime import run_in_tflite_runtime
 from one_step_oracle import (
     assert_within_one_step,
     beyond_one_step,
     deviations,
+    interpreter_of,
+    observe,
+    set_image,
     with_every_tensor_as_output,
 )
 from small_graphs import noise, operator_versions, parsed, runs_whole_in_xnnpack
@@ -21,6 +25,7 @@ from edgepose.network.variants import VARIANTS
 LITE_VERSIONS = {"ADD": 2, "CONCATENATION": 2, "CONV_2D": 3, "DEPTHWISE_CONV_2D": 3}
 FULL_VERSIONS = LITE_VERSIONS | {"LOGISTIC": 2, "MEAN": 2, "MUL": 2}
 FLOAT32 = 0
+NAMES = {code: name for name, code in vars(schema.BuiltinOperator).items() if name.isupper()}
 SMALLER = [variant for variant in VARIANTS if variant not in ("III", "IV")]
 
 
@@ -81,3 +86,53 @@ def test_an_older_runtime_computes_the_official_networks_within_one_step(
 ):
     onnx, images = official_integers(reference, variant)
     assert_runs_in_tflite_runtime(onnx, images, python_with_tflite_runtime, tmp_path)
+
+
+def differing_operators(tflite: bytes, images: np.ndarray, python: str, folder) -> dict[str, int]:
+    """Operators, by kind, that read the same integers in tflite-runtime 2.7 and in today's and write other ones.
+
+    Both compute with their reference kernels. The value is the largest difference, in steps.
+    """
+    whole = with_every_tensor_as_output(tflite)
+    old = run_in_tflite_runtime(python, whole, images[:1], folder, kernels="BUILTIN_REF")
+    new = observe(tflite, images[0], "reference")
+    assert old.keys() == new.keys()
+    steps = {name: int(np.abs(old[name].astype(int) - new[name]).max()) for name in new}
+    graph = parsed(tflite).subgraphs[0]
+    names = [tensor.name.decode() for tensor in graph.tensors]
+    kinds = [NAMES[parsed(tflite).operatorCodes[operator.opcodeIndex].builtinCode] for operator in graph.operators]
+    differing: dict[str, int] = {}
+    for kind, operator in zip(kinds, graph.operators, strict=True):
+        read = [names[tensor] for tensor in operator.inputs]
+        written = steps[names[operator.outputs[0]]]
+        if written and not any(steps.get(name) for name in read):
+            differing[kind] = max(differing.get(kind, 0), written)
+    return differing
+
+
+@pytest.mark.parametrize("variant", ["RT_LITE", "I_LITE", "II_LITE"])
+def test_reference_kernels_of_the_compilers_age_compute_the_same_bits(variant, python_with_tflite_runtime, tmp_path):
+    """The optimised kernels cannot: they round once where the reference ones round twice, each in its own way."""
+    tflite = lower_onnx_to_tflite(small_integers(variant)).data
+    assert differing_operators(tflite, noise(1, 3, SIDE, SIDE), python_with_tflite_runtime, tmp_path) == {}
+
+
+def test_reference_kernels_of_the_compilers_age_compute_the_same_bits_of_official_weights(
+    reference, python_with_tflite_runtime, tmp_path
+):
+    onnx, images = official_integers(reference, "RT_LITE")
+    tflite = lower_onnx_to_tflite(onnx).data
+    old = run_in_tflite_runtime(python_with_tflite_runtime, tflite, images[:1], tmp_path, kernels="BUILTIN_REF")
+    interpreter = interpreter_of(tflite, "reference")
+    set_image(interpreter, images[0])
+    interpreter.invoke()
+    new = interpreter.get_tensor(interpreter.get_output_details()[0]["index"]).transpose(0, 3, 1, 2)
+    np.testing.assert_array_equal(new, old["heatmaps"])
+
+
+def test_of_the_full_variants_mean_alone_has_changed_since(python_with_tflite_runtime, tmp_path):
+    """By one step, where it falls on a tie: MEAN is squeeze-and-excitation, which the Lite variants do without."""
+    tflite = lower_onnx_to_tflite(small_integers("RT")).data
+    found = differing_operators(tflite, noise(1, 3, SIDE, SIDE), python_with_tflite_runtime, tmp_path)
+    assert set(found) <= {"MEAN"}
+    assert found.get("MEAN", 1) == 1

@@ -91,7 +91,7 @@ def test_another_library_is_the_subject_where_the_bundle_is_the_same_and_a_reaso
 
 def test_what_was_emulated_is_compared_with_nothing():
     for pair in ((run(1.0, kind="emulated"), run(1.0)), (run(1.0), run(1.0, kind="emulated"))):
-        with pytest.raises(UsageError, match="emulator"):
+        with pytest.raises(UsageError, match="is emulated"):
             compare_records(*pair)
 
 
@@ -99,3 +99,12 @@ def test_the_same_records_give_the_same_answer():
     assert compare_records(run(20.0), run(19.9, seed=1)).to_dict() == (
         compare_records(run(20.0), run(19.9, seed=1)).to_dict()
     )
+
+
+def test_a_slower_usb_link_is_a_condition():
+    pair = [run(20.0), run(10.0, seed=1)]
+    for record, speed in zip(pair, (480.0, 5000.0), strict=True):
+        times = len(record.document["sensors"]["times_s"])
+        series = {"kind": "usb_link", "name": "coral 1-1", "unit": "Mbit/s", "values": [speed] * times}
+        record.document["sensors"]["series"].append(series)
+    assert any("USB link" in reason for reason in compare_records(*pair).reasons)

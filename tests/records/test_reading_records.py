@@ -35,7 +35,7 @@ def test_a_record_is_read_as_it_was_written(tmp_path):
     record = read_record(write_record(tmp_path / "a.json", document))
     assert record.document == document
     assert record.name == "a board, tiny-host-fp32"
-    assert not record.emulated
+    assert not record.times_mean_nothing
 
 
 def test_records_of_version_1_are_read_and_say_what_they_do_not_hold(tmp_path):

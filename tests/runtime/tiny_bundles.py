@@ -127,3 +127,16 @@ def tiny_bundle(engine="onnx", dtype="float32", probe=None):
     members = {"engine." + engine: engine_bytes(engine, dtype)}
     members.update(probe or {})
     return seal(manifest_document(engine, dtype), members)
+
+
+def edgetpu_bundle(engine, compiled=None, probe=None):
+    """The bytes of a bundle for the Edge TPU around the int8 ``engine``, finished where ``compiled`` is given."""
+    document = manifest_document("tflite", "int8")
+    document["target"] = "coral-usb"
+    document["engine"]["format"] = "edgetpu"
+    members = {"engine.tflite": engine}
+    members.update(probe or {})
+    if compiled is not None:
+        document["engine"].update(member="engine_edgetpu.tflite", cpu_member="engine.tflite")
+        members["engine_edgetpu.tflite"] = compiled
+    return seal(document, members)

@@ -17,6 +17,8 @@ class Backend(object):
     #: The name of the engine library, and its version once loaded; shown by ``bench`` and ``doctor``.
     library = ""
     version = ""
+    #: Why an accelerator's engine runs on the CPU; None where it runs where it should.
+    fallback = None
 
     def __init__(self, spec, data, threads):
         """Load ``data`` (the engine's bytes), whose tensors are those of ``spec`` (:class:`EngineSpec`).

@@ -24,7 +24,7 @@ class LiteRtBackend(Backend):
         if data[4:8] != FILE_IDENTIFIER:
             raise EngineError("cannot load the engine: it is not a TFLite file", "convert again")
         try:
-            self._interpreter = interpreter_class(model_content=data, num_threads=threads)
+            self._interpreter = self._make_interpreter(interpreter_class, data, threads)
             self._interpreter.allocate_tensors()
         # The interpreter's errors have no type of their own.
         except (RuntimeError, ValueError) as error:
@@ -40,7 +40,8 @@ class LiteRtBackend(Backend):
             )
         for role, spec, details in (("input", self.spec.input, inputs[0]), ("output", self.spec.output, outputs[0])):
             scale, zero_point = details["quantization"]
-            require_same_tensor(role, spec, details["name"], details["shape"], details["dtype"], scale, zero_point)
+            name = self._tensor_name(spec, details["name"])
+            require_same_tensor(role, spec, name, details["shape"], details["dtype"], scale, zero_point)
         self._input, self._output = inputs[0]["index"], outputs[0]["index"]
 
     def _infer(self, tensor):
@@ -50,6 +51,13 @@ class LiteRtBackend(Backend):
             return self._interpreter.get_tensor(self._output)
         except (RuntimeError, ValueError) as error:
             raise EngineError("{} failed: {}".format(self.library, str(error).strip()))
+
+    def _make_interpreter(self, interpreter_class, data, threads):
+        return interpreter_class(model_content=data, num_threads=threads)
+
+    def _tensor_name(self, spec, name):
+        """The name to hold against that of ``spec``, of a tensor that the engine calls ``name``."""
+        return name
 
     def _close(self):
         self._interpreter = None

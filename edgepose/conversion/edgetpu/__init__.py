@@ -1,0 +1,1 @@
+"""Engines for the Edge TPU: what it takes, the compiler of those who have it, and what the compiler said."""
