@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import shlex
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import typer
 
@@ -18,6 +20,10 @@ from edgepose.cli.console import err, print_warning
 from edgepose.cli.evaluate import Subset, open_float_engine, open_subset
 from edgepose.cli.progress import CountedProgress
 from edgepose.runtime.errors import UsageError
+
+if TYPE_CHECKING:
+    from edgepose.evaluation.datasets import PoseDataset
+    from edgepose.runtime.bundle import Bundle
 
 RECORDS = Path("bench-records")
 
@@ -132,9 +138,7 @@ def _probe_set(
     file: Path, dataset: Path, images: Path | None, subset: Subset, reference: Path | None
 ) -> Iterator[_ProbeSet]:
     """The data set as a file that the bundle's own code measures drift on, here or on a device; removed after it."""
-    from edgepose.evaluation.probe_set_writer import write_probe_set
     from edgepose.runtime.bundle import Bundle
-    from edgepose.runtime.quiet import engine_chatter_hidden
 
     bundle = Bundle.open(file)
     peer = open_float_engine(bundle, reference, needed=True)
@@ -144,9 +148,19 @@ def _probe_set(
         print_warning(remark)
     with tempfile.TemporaryDirectory(prefix="edgepose-bench-") as folder:
         path = Path(folder) / "probe.zip"
-        with CountedProgress("the float model's joints") as progress, engine_chatter_hidden():
-            write_probe_set(path, bundle, peer, persons, progress)
+        # In a process of its own: the float engine's memory must not be told to be the bundle's.
+        context = multiprocessing.get_context("spawn")
+        with CountedProgress("the float model's joints"), ProcessPoolExecutor(1, context) as pool:
+            pool.submit(_write_probe_set, path, bundle, peer, persons).result()
         yield _ProbeSet(path, persons.name)
+
+
+def _write_probe_set(path: Path, bundle: Bundle, peer: Bundle, persons: PoseDataset) -> None:
+    from edgepose.evaluation.probe_set_writer import write_probe_set
+    from edgepose.runtime.quiet import engine_chatter_hidden
+
+    with engine_chatter_hidden():
+        write_probe_set(path, bundle, peer, persons)
 
 
 def _named(file: Path | None) -> Path:

@@ -13,7 +13,6 @@ import numpy as np
 
 from edgepose.calibration.crops import cut_square
 from edgepose.evaluation.datasets import PersonRecord, PoseDataset
-from edgepose.evaluation.predictions import Progress
 from edgepose.runtime.atomic import atomic_path
 from edgepose.runtime.bundle import Bundle
 from edgepose.runtime.errors import DatasetError
@@ -22,9 +21,7 @@ from edgepose.runtime.images import read_image
 from edgepose.runtime.probe import CROP_SIDE_IN_HEADS, POSES_MEMBER
 
 
-def write_probe_set(
-    path: Path, bundle: Bundle, reference: Bundle, dataset: PoseDataset, progress: Progress | None = None
-) -> None:
+def write_probe_set(path: Path, bundle: Bundle, reference: Bundle, dataset: PoseDataset) -> None:
     """Write the persons of ``dataset`` for ``bundle`` to the zip at ``path``: :mod:`edgepose.runtime.probe_set`.
 
     ``reference`` finds the float model's joints, with the decoder of ``bundle``; both look at the same crops, as large
@@ -43,8 +40,6 @@ def write_probe_set(
             entry["member"] = f"crops/{number:05d}.png"
             archive.writestr(entry["member"], cv2.imencode(".png", image)[1].tobytes())
             crops.append(entry)
-            if progress is not None:
-                progress(number + 1, len(dataset.records))
         document = {"source": dataset.name, "decoder": decoder, "bundle_sha256": bundle.sha256, "crops": crops}
         archive.writestr(POSES_MEMBER, json.dumps(document, allow_nan=False))
 

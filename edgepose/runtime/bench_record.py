@@ -213,6 +213,8 @@ def _drift(bundle, crops, options, progress):
     if crops.source == BUNDLE_PROBE:
         for crop, entry in zip(crops.first(PICTURES), report["crops"]):
             entry.update(_picture(crop.image))
+    else:  # a data set's persons are not the record's to pass on
+        report["crops"] = []
     return report
 
 

@@ -79,8 +79,8 @@ def test_drift_is_measured_on_the_set(bundle, write_set):
     drift = record["drift"]
     assert (drift["source"], drift["persons"], drift["pckh50"]["joints"]) == ("a set", 5, 75)
     assert drift["pckh50"]["total"] == 100.0
-    # Pictures of a data set are not the record's to pass on.
-    assert not any("picture_jpeg" in crop for crop in drift["crops"])
+    # The persons of a data set are not the record's to pass on.
+    assert drift["crops"] == []
     assert ("drift", 5, 5) in told
 
 
