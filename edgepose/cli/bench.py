@@ -96,12 +96,13 @@ def bench(
         err.print(f"records: {target}; see them with 'edgepose report {target}'", markup=False, soft_wrap=True)
         raise typer.Exit(code)
 
-    from edgepose.runtime.bench_command import require_gate, write_record
+    from edgepose.runtime.bench_command import require_gate, require_place, write_record
     from edgepose.runtime.bench_record import bench_bundle
     from edgepose.runtime.bench_table import bench_table
     from edgepose.runtime.quiet import engine_chatter_hidden
 
     bundle = _named(file)
+    require_place(None if output is None else str(output))
     with ExitStack() as stack:
         probe = None
         if dataset is not None:

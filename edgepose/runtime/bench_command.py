@@ -1,6 +1,7 @@
 """``python3 FILE.edgepose bench``: measure, show or write the record, and hold it against the bounds asked for."""
 
 import json
+import os
 import sys
 
 from edgepose.bench.gates import Limits, broken_bounds
@@ -17,6 +18,7 @@ from edgepose.runtime.quiet import engine_chatter_hidden
 def bench(bundle_path, options):
     """Bench ``bundle_path`` as the parsed ``options`` say; the exit code. Raises :class:`GateError` at the very end."""
     settings = bench_settings(options.seconds, options.soak)
+    require_place(options.json)
     limits = Limits(options.max_drift, options.max_p95_ms, options.max_rss_mb)
     attendance = None if options.attended is None else Attendance(options.attended)
     with attendance or BenchLine() as progress, engine_chatter_hidden():
@@ -49,6 +51,12 @@ def bench_settings(seconds, soak_minutes=None):
     if not seconds >= 0:
         raise UsageError("{} seconds cannot be measured".format(seconds))
     return DEFAULT_SETTINGS._replace(min_duration_s=seconds)
+
+
+def require_place(path):
+    """Raise :class:`UsageError` where there is no folder for the record at ``path``: before the work, not after."""
+    if path not in (None, "-") and not os.path.isdir(os.path.dirname(os.path.realpath(path))):
+        raise UsageError("there is no folder for {}".format(path), "make it first")
 
 
 def record_bytes(record):

@@ -121,6 +121,7 @@ def test_a_bound_that_is_not_kept_is_exit_code_3(type_command, write, tmp_path):
         (("FILE", "--device", "-oProxyCommand=x"), "is not a host for ssh"),
         (("FILE", "--device", "pi", "--label", "x"), "of this machine, not of devices"),
         (("--fleet", "missing.toml"), "cannot read missing.toml"),
+        (("FILE", "-o", "/no/such/folder/record.json"), "there is no folder for"),
     ],
 )
 def test_a_wrong_request_is_exit_code_2(words, message, type_command, write):

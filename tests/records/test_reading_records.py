@@ -1,5 +1,6 @@
 import json
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -95,6 +96,13 @@ def test_what_is_no_record_is_refused(text, tmp_path):
         read_record(tmp_path / "missing.json")
     with pytest.raises(RecordError, match="cannot read"):
         read_record(tmp_path)
+
+
+def test_our_own_records_are_read():
+    records = read_records([Path(__file__).parents[2] / "benchmarks" / "results" / "records"])
+    assert records
+    for record in records:
+        assert record.document["drift"]["crops"] == []  # no person of a data set is passed on
 
 
 JSON = st.recursive(

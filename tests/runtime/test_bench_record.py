@@ -177,8 +177,8 @@ def test_progress_has_a_line_on_a_terminal_alone(capsys):
         assert stream.text.endswith("\r") == drawn
 
 
-def test_nothing_is_left_of_a_record_that_cannot_be_written(bundle_path, in_folder):
+def test_a_record_that_has_no_place_is_refused_before_any_measuring(bundle_path, in_folder):
     from edgepose.runtime.main import main
 
-    assert main(["bench", "--seconds", "0", "--json", "no/where.json"], bundle_path=bundle_path) == 1
+    assert main(["bench", "--seconds", "0", "--json", "no/where.json"], bundle_path=bundle_path) == 2
     assert [name for name in os.listdir(".") if "json" in name] == []
