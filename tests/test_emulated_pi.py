@@ -15,6 +15,8 @@ from edgepose.records.compare import compare_records
 from edgepose.reports import render_page
 from edgepose.runtime.errors import UsageError
 
+# Each start of an emulated Python takes seconds.
+pytestmark = pytest.mark.slow
 FOUND = [(23, 23), (23, 39), (39, 23)]
 # The tensor of the first crop of a probe, and what the engine makes of a given one, by the bundle's own code.
 STAGES = """
@@ -92,7 +94,6 @@ def test_tiny_engines_compute_what_they_compute_here(dtype, tolerance, tiny, dif
     assert differences(tiny(dtype))[1] <= tolerance
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("variant", "precision", "tolerance"), [("RT", "fp32", 1e-5), ("RT_LITE", "int8", 0)])
 def test_official_networks_compute_what_they_compute_here(
     variant, precision, tolerance, differences, reference, tmp_path, monkeypatch

@@ -177,7 +177,7 @@ def test_emulated_records_are_refused(type_command, two_records, tmp_path):
     emulated = write_record(tmp_path / "emulated.json", tiny_record(kind="emulated"))
     typed = type_command("compare", two_records[0], emulated)
     assert typed.code == 2
-    assert "is emulated: its times are not the device's" in typed.err
+    assert "is emulated: its times are not a device's" in typed.err
 
 
 @pytest.mark.parametrize("command", ["report", "compare"])
