@@ -7,7 +7,18 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from benchmarks import accuracy, decoder, end_to_end, footprint, network, peers, quantisation
+from benchmarks import (
+    accuracy,
+    coral,
+    decoder,
+    end_to_end,
+    footprint,
+    half_precision,
+    network,
+    peers,
+    quantisation,
+    tensorrt_acceptance,
+)
 from benchmarks.bundles import ALL_VARIANTS
 from benchmarks.precision_page import DOCS, write_page
 from benchmarks.results import RESULTS, TABLE, Report, write_table
@@ -17,6 +28,8 @@ from edgepose.runtime.errors import EXIT_DONE, EXIT_GATE
 BENCHMARKS: dict[str, Callable[[argparse.Namespace], Iterable[Report]]] = {
     "accuracy": lambda options: [accuracy.run(options.bundles, options.quick)],
     "quantisation": lambda options: quantisation.run(options.bundles, options.quick, options.variants, options.seeds),
+    "coral": lambda options: [coral.run(options.bundles, options.quick)],
+    "half_precision": lambda options: half_precision.run(options.bundles, options.quick, options.variants),
     "decoder": lambda options: [decoder.run(options.quick)],
     "network": lambda options: [network.run(options.bundles, options.quick)],
     "end_to_end": lambda options: [end_to_end.run(options.bundles, options.quick)],
@@ -24,20 +37,23 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], Iterable[Report]]] = {
         peers.run(options.bundles, options.quick, options.variants, options.peer, options.persons)
     ],
     "footprint": lambda options: [footprint.run(options.bundles, options.quick)],
+    "tensorrt_acceptance": lambda options: [tensorrt_acceptance.run(options.bundles, options.quick)],
 }
+# What wants a Python of its own is named to be run.
+DEFAULT = [name for name in BENCHMARKS if name != "tensorrt_acceptance"]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--bundles", type=Path, help="folder for the bundles and calibration sets")
-    parser.add_argument("--only", nargs="+", choices=BENCHMARKS, default=list(BENCHMARKS), help="run these alone")
+    parser.add_argument("--only", nargs="+", choices=BENCHMARKS, default=DEFAULT, help="run these alone")
     parser.add_argument("--quick", action="store_true", help="few samples, to see that it runs; nothing is written")
     parser.add_argument(
         "--variants",
         nargs="+",
         choices=ALL_VARIANTS,
         default=ALL_VARIANTS,
-        help="quantisation, peers: of these alone",
+        help="precisions and peers of these alone",
     )
     parser.add_argument("--seeds", type=int, choices=range(1, 10), help="calibration sets a variant in quantisation")
     parser.add_argument(

@@ -36,6 +36,16 @@ def bundle_path(folder: Path, variant: str, precision: str = "fp32") -> Path:
     return path
 
 
+def coral_bundle(folder: Path, variant: str, calibration: Path) -> Path:
+    """Path of the bundle of ``variant`` for the Coral USB Accelerator in ``folder``, converted anew."""
+    path = folder / f"{_stem(variant)}-coral-usb-int8.edgepose"
+    arguments = ["--variant", variant, "--target", "coral-usb", "--calibration", str(calibration)]
+    if variant in TFLITE_VARIANTS:
+        arguments += ["--checkpoint", str(_checkpoint(folder, variant))]
+    _edgepose("convert", *arguments, "--no-require-full-mapping", "--output", str(path))
+    return path
+
+
 def calibration_set(folder: Path, seed: int = 0, count: int = CALIBRATION_CROPS) -> Path:
     """Path of a calibration set of the reference folder's photographs, which no benchmark measures on."""
     folder.mkdir(parents=True, exist_ok=True)

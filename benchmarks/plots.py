@@ -15,7 +15,13 @@ from benchmarks.precision_records import AGREEMENT, LOSSES, Row, Speed, VariantR
 from edgepose.runtime.atomic import write_bytes
 
 # Colours that the colour-blind tell apart (Okabe and Ito), and a shape each; hollow is what is simulated.
-STYLES = {"fp16": ("#009E73", "s"), "int8": ("#D55E00", "o"), "mixed": ("#0072B2", "D"), "symmetric": ("#CC79A7", "^")}
+STYLES = {
+    "fp16": ("#009E73", "s"),
+    "int8": ("#D55E00", "o"),
+    "mixed": ("#0072B2", "D"),
+    "half": ("#E69F00", "v"),
+    "symmetric": ("#CC79A7", "^"),
+}
 INT8 = "edgepose int8"
 ENGINES = {"edgepose": ("#000000", "s", "float"), INT8: ("#D55E00", "o", "int8")}
 GREY = "#888888"

@@ -76,8 +76,18 @@ class Speed:
 
 
 def read_records(results: Path) -> list[VariantRecord]:
-    """What there is of ``quantisation-*.json`` in ``results``, in the order of :data:`ALL_VARIANTS`."""
-    records = [_record(json.loads(path.read_text("utf-8"))) for path in results.glob("quantisation-*.json")]
+    """What there is of ``quantisation-*.json`` in ``results``, in the order of :data:`ALL_VARIANTS`.
+
+    The rows of ``half-precision-*.json`` are added to those of their variant.
+    """
+    records, halves = (
+        [_record(json.loads(path.read_text("utf-8"))) for path in sorted(results.glob(f"{name}-*.json"))]
+        for name in ("quantisation", "half-precision")
+    )
+    for half in halves:
+        for record in records:
+            if record.variant == half.variant:
+                record.rows.extend(half.rows)
     return sorted(records, key=lambda record: ALL_VARIANTS.index(record.variant))
 
 

@@ -107,7 +107,7 @@ class Candidate:
 
 def run(bundles: Path, quick: bool, variants: Sequence[str], seeds: int | None) -> Iterator[Report]:
     """A report for each of ``variants``; ``seeds`` calibration sets each, :data:`SEEDS` where None."""
-    dataset = reference_dataset().select(_upright, "lspet-dev, upright")
+    dataset = reference_dataset().select(upright, "lspet-dev, upright")
     crops = CALIBRATION_CROPS
     if quick:
         dataset, crops = PoseDataset(dataset.name, dataset.records[::40]), 16
@@ -131,7 +131,7 @@ def _report(bundles: Path, dataset: PoseDataset, variant: str, sets: list[Path],
         raise SystemExit("the float ONNX is not in the cache: run again without other conversions beside")
     candidates = _candidates(variant, float_bundle, sets)
     peers = _peers(variant, float_bundle, sets[0]) if variant == PEERS_OF else {}
-    reference, *others = _predictions(
+    reference, *others = predictions_of(
         variant, float_bundle, [*(each for one in candidates for each in one.bundles), *peers.values()], dataset
     )
     counts = {name: row.tolist() for name, row in joints_found(reference).items()}
@@ -139,7 +139,9 @@ def _report(bundles: Path, dataset: PoseDataset, variant: str, sets: list[Path],
     report.samples |= {"precisions": {}, "peers": {}}
     for candidate in candidates:
         found, others = others[: len(candidate.bundles)], others[len(candidate.bundles) :]
-        _add(report, candidate, compare(found, reference), candidate.precision.bounds(variant) if bounded else None)
+        add_candidate(
+            report, candidate, compare(found, reference), candidate.precision.bounds(variant) if bounded else None
+        )
     for name, one in zip(peers, others, strict=True):
         comparison = compare([one], reference)
         title = f"int8 TFLite with {name} ranges"
@@ -171,7 +173,7 @@ def _candidates(variant: str, float_bundle: Bundle, sets: list[Path]) -> list[Ca
                 model = lower_onnx_to_tflite(quantised.onnx)
                 keep(precision, quantised, _tflite_bundle(variant, "int8", model, upsampling))
         quantised = _quantised(calibrate(onnx, images, symmetric=True), SYMMETRIC)
-        keep(SYMMETRIC, quantised, _onnx_bundle(variant, quantised.onnx, upsampling))
+        keep(SYMMETRIC, quantised, onnx_bundle(variant, "int8", quantised.onnx, upsampling))
     return [*candidates, *by_name.values()]
 
 
@@ -197,8 +199,9 @@ def _tflite_bundle(variant: str, precision: str, model: TfliteModel, upsampling:
     return bundle_in_memory(document, model.data)
 
 
-def _onnx_bundle(variant: str, onnx: bytes, upsampling: int) -> Bundle:
-    return bundle_in_memory(_document(variant, "int8", "onnx", upsampling, None, None), onnx)
+def onnx_bundle(variant: str, precision: str, onnx: bytes, upsampling: int) -> Bundle:
+    """An ONNX as a bundle in memory, to be computed as it is written."""
+    return bundle_in_memory(_document(variant, precision, "onnx", upsampling, None, None), onnx)
 
 
 def _document(
@@ -224,7 +227,7 @@ def _document(
     )
 
 
-def _predictions(
+def predictions_of(
     variant: str, float_bundle: Bundle, bundles: Sequence[Bundle], dataset: PoseDataset
 ) -> list[Predictions]:
     """Those of the float engine first. Every picture is read once for all of them."""
@@ -243,11 +246,13 @@ def _predictions(
     return found
 
 
-def _upright(record: PersonRecord) -> bool:
+def upright(record: PersonRecord) -> bool:
+    """Whether a person of the reference folder counts."""
     return bool(record.upright) and record.source == "lspet"
 
 
-def _add(report: Report, candidate: Candidate, comparison: Comparison, bounds: Bounds | None) -> None:
+def add_candidate(report: Report, candidate: Candidate, comparison: Comparison, bounds: Bounds | None) -> None:
+    """Add what ``candidate`` lost to ``report``, held against ``bounds``."""
     precision = candidate.precision
     _add_losses(report, precision.title, comparison, bounds)
     row = {"title": precision.title, "kind": precision.kind, **comparison.to_dict()}

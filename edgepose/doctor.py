@@ -13,9 +13,12 @@ from pathlib import Path
 
 from edgepose.bench.conditions import DEVICE_TREE_MODEL
 from edgepose.conversion.cache import StageCache, cache_folder
+from edgepose.runtime.edgetpu_devices import attached_edge_tpus, describe, runtime_clock
 from edgepose.targets import Target, all_targets
 
 LEAST_FREE_BYTES = 500_000_000
+# Imported from the conversion it would need what this page reports on.
+COMPILER = "edgetpu_compiler"
 INSTALL_DEVICE_HALF = "pip install numpy opencv-python-headless"
 INSTALL_CONVERT = "pip install '.[convert]', in a clone of edgepose"
 
@@ -70,7 +73,7 @@ def diagnose() -> Diagnosis:
         # One of the two TFLite runtimes is enough.
         engines = [_as_note(finding) if finding.status == "missing" else finding for finding in engines]
     return Diagnosis(
-        findings=(*machine, *device, *engines, *convert, _weights(), _cache()),
+        findings=(*machine, *_edge_tpus(), *device, *engines, *convert, _edgetpu_compiler(), _weights(), _cache()),
         runs=runs,
         converts=_all_ok(device) and _all_ok(convert) and {"ai-edge-litert", "onnxruntime"} <= installed,
     )
@@ -98,6 +101,20 @@ def _device() -> Finding:
     if target is None:
         return Finding("machine", "device", "note", f"{model}: no file in targets/ knows it; target 'host' may do")
     return Finding("machine", "device", "ok", f"{model}: target '{target.name}'")
+
+
+def _edge_tpus() -> list[Finding]:
+    clock = runtime_clock()
+    return [
+        Finding("machine", "Edge TPU", "ok" if device.accessible else "note", describe(device, clock))
+        for device in attached_edge_tpus()
+    ]
+
+
+def _edgetpu_compiler() -> Finding:
+    compiler = shutil.which(COMPILER)
+    detail = f"{compiler or 'not here'}; compiles bundles for Coral, see docs/coral.md"
+    return Finding("convert", COMPILER, "ok" if compiler else "note", detail)
 
 
 def _disk() -> Finding:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import dataclass
 from functools import lru_cache
@@ -39,6 +40,16 @@ class PrecisionSupport:
 
 
 @dataclass(frozen=True)
+class TensorRtStack:
+    """What builds engines on a device: its GPU, the TensorRT of its oldest and newest JetPack, its DLA cores."""
+
+    compute_capability: tuple[int, int]
+    oldest: tuple[int, int]
+    newest: tuple[int, int]
+    dla_cores: int
+
+
+@dataclass(frozen=True)
 class Target:
     """One device: what it is, which engines and precisions it has, and whether edgepose converts for it yet."""
 
@@ -57,6 +68,7 @@ class Target:
     precisions: dict[str, PrecisionSupport]
     notes: str
     sources: tuple[str, ...]
+    tensorrt: TensorRtStack | None = None
 
     def resolve_precision(self, requested: str) -> str:
         """The precision to convert at for ``requested`` (``auto`` included).
@@ -124,7 +136,7 @@ def read_target(path: Path) -> Target:
     precisions = _precisions(path, document)
     auto = tables["policy"]["auto"]
     _one_of(path, "policy.auto", auto, [name for name, support in precisions.items() if support.supported])
-    unknown = set(document) - {*_FIELDS, *_FIELDS[""], "precision"}
+    unknown = set(document) - {*_FIELDS, *_FIELDS[""], "precision", "tensorrt"}
     if unknown:
         raise EdgeposeError(f"{path}: unknown field '{sorted(unknown)[0]}'")
     return Target(
@@ -143,7 +155,23 @@ def read_target(path: Path) -> Target:
         precisions=precisions,
         notes=tables["facts"]["notes"],
         sources=tuple(tables["facts"]["sources"]),
+        tensorrt=_tensorrt(path, document) if "tensorrt" in top["engines"] else None,
     )
+
+
+def _tensorrt(path: Path, document: dict[str, Any]) -> TensorRtStack:
+    table = document.get("tensorrt")
+    if not isinstance(table, dict) or set(table) != {"compute_capability", "oldest", "newest", "dla_cores"}:
+        raise EdgeposeError(f"{path}: [tensorrt] does not hold exactly compute_capability, oldest, newest, dla_cores")
+    versions = {}
+    for field in ("compute_capability", "oldest", "newest"):
+        match = re.fullmatch(r"(\d+)\.(\d+)", str(table[field]))
+        if match is None:
+            raise EdgeposeError(f"{path}: tensorrt.{field} is {table[field]!r}, not a text such as '8.2'")
+        versions[field] = (int(match[1]), int(match[2]))
+    if type(table["dla_cores"]) is not int or table["dla_cores"] < 0:
+        raise EdgeposeError(f"{path}: tensorrt.dla_cores is {table['dla_cores']!r}, not a number of cores")
+    return TensorRtStack(**versions, dla_cores=table["dla_cores"])
 
 
 def _table(path: Path, document: dict[str, Any], section: str) -> dict[str, Any]:

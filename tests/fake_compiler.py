@@ -8,7 +8,7 @@ from compiler_logs import success
 
 # What it does is in the file beside it. Every run is counted there, too.
 _PROGRAM = """#!{python}
-import json, pathlib, sys, time
+import json, os, pathlib, sys, time
 sys.path[:0] = {path}
 here = pathlib.Path(__file__)
 plan = json.loads(here.with_suffix(".json").read_text())
@@ -19,6 +19,8 @@ step = plan[min(number, len(plan) - 1)]
 arguments = sys.argv[1:]
 source, folder = pathlib.Path(arguments[-1]), pathlib.Path(arguments[arguments.index("-o") + 1])
 print(step["log"], end="", flush=True)
+here.with_suffix(".starting").write_text(str(os.getpid()))
+here.with_suffix(".starting").rename(here.with_suffix(".pid"))
 time.sleep(step["seconds"])
 if step["output"] is not None:
     made = here.with_name(step["output"])

@@ -96,6 +96,7 @@ def bench(
         err.print(f"records: {target}; see them with 'edgepose report {target}'", markup=False, soft_wrap=True)
         raise typer.Exit(code)
 
+    from edgepose.runtime.announce import announced
     from edgepose.runtime.bench_command import require_gate, require_place, write_record
     from edgepose.runtime.bench_record import bench_bundle
     from edgepose.runtime.bench_table import bench_table
@@ -108,6 +109,7 @@ def bench(
         if dataset is not None:
             probe = stack.enter_context(_probe_set(bundle, dataset, images, subset, reference)).path
         bar = stack.enter_context(CountedProgress(f"measuring {bundle.name}"))
+        stack.enter_context(announced())
         stack.enter_context(engine_chatter_hidden())
         record = bench_bundle(
             bundle,
@@ -117,8 +119,7 @@ def bench(
             sources=source,
             probe=probe,
             label=label,
-            tpu=tpu,
-            allow_cpu=allow_cpu,
+            accelerator=(tpu, allow_cpu),
             progress=lambda _, done, total: bar(int(done), None if total is None else int(total)),
         )
     write_record(record, None if output is None else str(output))

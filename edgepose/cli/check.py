@@ -19,11 +19,12 @@ def check(
     as_json: bool = typer.Option(False, "--json", help="Print as JSON."),
 ) -> None:
     """Run a bundle on its own probe and compare with the float model's joints. Exits 3 where they do not agree."""
+    from edgepose.runtime.announce import announced
     from edgepose.runtime.bundle import Bundle
     from edgepose.runtime.probe import check_probe
     from edgepose.runtime.quiet import engine_chatter_hidden
 
-    with engine_chatter_hidden():
+    with announced(), engine_chatter_hidden():
         report = check_probe(Bundle.open(file), threads, tpu, allow_cpu)
     if as_json:
         print_json({**report._asdict(), "passed": report.passed})

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from edgepose.cli.console import new_table, out, print_json, print_warning
 from edgepose.cli.edgetpu import edgetpu_sentences
-from edgepose.cli.held_out import held_out_sentences
+from edgepose.cli.held_out import build_sentences, held_out_sentences
 from edgepose.conversion.calibrators import CALIBRATORS
 from edgepose.conversion.edgetpu.options import TIME_LIMIT_S
 from edgepose.conversion.progress import StageReport
@@ -137,18 +137,20 @@ def _print_result(result: Any) -> None:
         f"{engine['macs'] / 1e9:.2f} G multiply-adds",
         soft_wrap=True,
     )
-    for line in held_out_sentences(manifest):
+    for line in [*held_out_sentences(manifest), *build_sentences(manifest)]:
         out.print(line, soft_wrap=True)
     for precision, reason in result.rejected.items():
         out.print(f"Not {precision}: {reason}", soft_wrap=True)
     for line in edgetpu_sentences(manifest):
-        out.print(line, soft_wrap=True)
+        out.print(line, soft_wrap=True, markup=False)
     out.print(f"[bold green]{result.path}[/], {result.bytes / 1e6:.2f} MB", soft_wrap=True)
     out.print()
     if engine["member"] == "engine.tflite" and engine["format"] == "edgetpu":
         out.print(f"Compile it:         edgepose finish {result.path}", soft_wrap=True)
     on_cpu = " --allow-cpu" if engine["format"] == "edgetpu" else ""
     out.print(f"Try it here:        edgepose run {result.path} PHOTO.jpg --overlay pose.png{on_cpu}", soft_wrap=True)
+    if engine["format"] == "tensorrt":
+        out.print(f"On the board, once:  python3 {result.path.name} build", soft_wrap=True)
     out.print(f"On the device:      python3 {result.path.name} run PHOTO.jpg --overlay pose.png", soft_wrap=True)
 
 

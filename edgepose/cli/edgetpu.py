@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from rich.markup import escape
+
 from edgepose.cli.console import new_table
 
 if TYPE_CHECKING:
@@ -59,15 +61,16 @@ def memory_words(memory: Mapping[str, Any]) -> str:
 
 
 def operator_table(report: CompatibilityReport) -> Table:
-    """A row for every operator that is mapped for the same reason, in the graph's order."""
-    table = new_table("operator", "version", "count", "verdict", "compiler's status", "rule", "what would mend it")
+    """A row for all operators of a kind that meet the same verdict for the same reason, in the graph's order."""
+    table = new_table(
+        "operator", "version", "count", "verdict", "rule", "what would mend it", right=("version", "count")
+    )
     marks = {"mapped": "[green]mapped[/]", "uncertain": "[yellow]uncertain[/]", "not mapped": "[red]not mapped[/]"}
-    rows: dict[tuple[str, ...], int] = {}
-    for each in report.operators:
-        row = (each.operator, str(each.version), each.verdict, each.status, each.rule, each.mend)
-        rows[row] = rows.get(row, 0) + 1
-    for (operator, version, verdict, *why), count in rows.items():
-        table.add_row(operator, version, str(count), marks[verdict], *why)
+    for row in report.rows():
+        rule = row.rule if row.verdict == "mapped" else f"{row.status}: {row.rule}"
+        concerned = f", first '{row.tensor}'" if row.tensor else ""
+        cells = (row.operator, str(row.version), str(row.count), marks[row.verdict])
+        table.add_row(escape(cells[0]), *cells[1:], escape(rule + concerned), escape(row.mend))
     return table
 
 

@@ -39,7 +39,7 @@ def finish(
         print_json({"bundle": str(result.path), **result.manifest["measured"]["edgetpu"]})
         return
     for line in edgetpu_sentences(result.manifest):
-        out.print(line, soft_wrap=True)
+        out.print(line, soft_wrap=True, markup=False)
     out.print(f"[bold green]{result.path}[/], {result.path.stat().st_size / 1e6:.2f} MB", soft_wrap=True)
     out.print()
     out.print(f"On the device:      python3 {result.path.name} check", soft_wrap=True)

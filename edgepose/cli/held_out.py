@@ -5,6 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 
+def build_sentences(manifest: dict[str, Any]) -> list[str]:
+    """What building the engine will take on the board, in sentences; none for an engine that is finished."""
+    build = manifest["measured"].get("build")
+    if build is None:
+        return []
+    return [
+        f"The board builds the engine from it: some {build['memory_mb']:.0f} MB of memory, an engine of some "
+        f"{build['engine_mb']:.1f} MB ({build['kind']})"
+    ]
+
+
 def held_out_sentences(manifest: dict[str, Any]) -> list[str]:
     """What the crops held out of the calibration set showed, in sentences; none for a conversion without one."""
     measured = manifest["measured"]

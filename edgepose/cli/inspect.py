@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
+from rich.markup import escape
 
 from edgepose.cli.console import new_table, out, print_json
 from edgepose.cli.edgetpu import edgetpu_sentences, memory_words, operator_table
-from edgepose.cli.held_out import held_out_sentences
+from edgepose.cli.held_out import build_sentences, held_out_sentences
+
+if TYPE_CHECKING:
+    from edgepose.conversion.edgetpu.compatibility import CompatibilityReport
 
 # Along the pipeline, where a manifest sorts by name.
 GATE_ORDER = ("source_to_onnx", "source_to_simplified_onnx", "simplified_onnx_to_engine")
@@ -21,15 +25,23 @@ def inspect(
     edgetpu: bool = typer.Option(
         False, "--edgetpu", help="Say of every operator whether the Edge TPU takes it, and by which rule."
     ),
+    require_full_mapping: bool = typer.Option(
+        False, "--require-full-mapping", help="With --edgetpu: exit 3 where an operator is not predicted to map."
+    ),
     as_json: bool = typer.Option(False, "--json", help="Print the whole manifest as JSON."),
 ) -> None:
-    """Verify a bundle and show what it says about itself."""
+    """Verify a bundle and show what it says about itself; or what an Edge TPU takes of a model.
+
+    With --edgetpu it exits 3 where the compilation is predicted to fail.
+    """
     from edgepose.runtime.bundle import Bundle
-    from edgepose.runtime.errors import BundleError
+    from edgepose.runtime.errors import BundleError, UsageError
 
     if edgetpu:
-        _inspect_for_edgetpu(file, as_json)
+        _inspect_for_edgetpu(file, require_full_mapping, as_json)
         return
+    if require_full_mapping:
+        raise UsageError("--require-full-mapping is for the Edge TPU", "give --edgetpu, too")
     bundle = Bundle.open(file)
     manifest = bundle.manifest
     if as_json:
@@ -67,9 +79,9 @@ def inspect(
     for label, value in rows:
         table.add_row(f"[bold]{label}[/]", value)
     out.print(table)
-    if "held_out" in manifest.measured:
+    if "held_out" in manifest.measured or "build" in manifest.measured:
         try:
-            lines = held_out_sentences(manifest.document)
+            lines = [*held_out_sentences(manifest.document), *build_sentences(manifest.document)]
         except (KeyError, TypeError, ValueError) as error:
             raise BundleError(
                 f"{file}: manifest.json: measured.held_out is not what edgepose writes", "convert again"
@@ -86,35 +98,43 @@ def inspect(
             ) from error
         out.print()
         for line in lines:
-            out.print(line, soft_wrap=True)
+            out.print(line, soft_wrap=True, markup=False)
     gates = manifest.measured.get("gates")
     if isinstance(gates, dict) and gates:
         out.print()
         out.print(_gates(gates))
 
 
-def _inspect_for_edgetpu(file: Path, as_json: bool) -> None:
+def _inspect_for_edgetpu(file: Path, require_full_mapping: bool, as_json: bool) -> None:
     from edgepose.conversion.edgetpu.compatibility import report_compatibility
+    from edgepose.conversion.edgetpu.finish import require_mappable
     from edgepose.conversion.edgetpu.tflite_file import read_tflite_path
     from edgepose.runtime.bundle import Bundle
+    from edgepose.runtime.errors import GateError
 
-    if zipfile.is_zipfile(file):
+    if file.is_file() and zipfile.is_zipfile(file):
         data = Bundle.open(file).cpu_engine_bytes()
     else:
         data = read_tflite_path(file)
     report = report_compatibility(data, str(file))
     if as_json:
         print_json(report.to_dict())
-        return
+    else:
+        _print_report(report)
+    if report.problems:
+        raise GateError(f"the compilation is predicted to fail: {'; '.join(report.problems)}")
+    if require_full_mapping:
+        require_mappable(report)
+
+
+def _print_report(report: CompatibilityReport) -> None:
     out.print(operator_table(report))
     out.print()
-    for problem in report.problems:
-        out.print(f"[bold red]The compilation is predicted to fail:[/] {problem}", soft_wrap=True)
     for caution in report.cautions:
-        out.print(f"[bold yellow]Caution:[/] {caution}", soft_wrap=True)
+        out.print(f"[bold yellow]Caution:[/] {escape(caution)}", soft_wrap=True)
     mark = "[bold green]whole[/]" if report.whole else "[bold red]not whole[/]"
     out.print(f"Predicted: {mark}, {report.mapped} of {len(report.operators)} operators map", soft_wrap=True)
-    out.print(f"Predicted: {memory_words(report.memory.to_dict())}", soft_wrap=True)
+    out.print(f"Predicted: {memory_words(report.memory.to_dict())}", soft_wrap=True, markup=False)
     out.print(f"It needs Edge TPU runtime {report.runtime} or newer", soft_wrap=True)
 
 

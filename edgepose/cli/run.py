@@ -31,11 +31,12 @@ def run(
 ) -> None:
     """Find the joints in images, folders and videos; print them, or write JSON, CSV and overlays."""
     import edgepose
+    from edgepose.runtime.announce import announced
     from edgepose.runtime.quiet import engine_chatter_hidden
     from edgepose.runtime.run import Outputs, Progress, run_sources
 
     outputs = Outputs(json=json_path, csv=csv_path, overlay=overlay)
-    with engine_chatter_hidden():
+    with announced(), engine_chatter_hidden():
         loaded = edgepose.load(file, threads=threads, decoder=decoder, device=tpu, allow_cpu=allow_cpu)
     warn_of_fallback(loaded)
     with loaded as estimator, CountedProgress("finding joints") as bar:

@@ -31,7 +31,6 @@ def targets(
             ready = "[green]yes[/]" if target.ready else "[dim]not yet[/]"
             table.add_row(target.name, target.title, words(target), target.engines[0], ready)
         out.print(table)
-        out.print("\n[dim]int8 is what the device computes in; this version does not quantise to it yet.[/]")
         return
     target = chosen[0]
     table = new_table("", "")

@@ -90,6 +90,18 @@ def gate_onnx_to_tflite(
     return _gate("onnx_to_tflite_float16", expected, actual, FLOAT16_TOLERANCE, upsampling)
 
 
+def gate_onnx_to_tensorrt_half(onnx: bytes, images: np.ndarray, upsampling: int = 8) -> GateRecord:
+    """The graph with every weight and activation rounded to float16, against itself: at most 3e-2, and joints agree.
+
+    *Host-simulated*, whether the board takes types from the graph or from a builder flag. Raises :class:`GateError`
+    where it does not hold.
+    """
+    from edgepose.conversion.lower_onnx_to_tensorrt import simulate_half
+
+    expected, actual = run_onnx(onnx, images), run_onnx(simulate_half(onnx), images)
+    return _gate("onnx_to_float16", expected, actual, FLOAT16_TOLERANCE, upsampling)
+
+
 def gate_integer_tflite(tflite: bytes, whole: bool) -> None:
     """LiteRT must open an INT8 engine, and where it is to be ``whole``, every tensor in it must be an integer one.
 

@@ -85,13 +85,13 @@ def network_inputs(variant: Variant, crops: Iterable[CalibrationCrop]) -> list[n
     return [preprocessor.prepare(crop.image)[0].copy() for crop in crops]
 
 
-def measure_hold_out(engine: Bundle, reference: Bundle, samples: Samples) -> Drift:
+def measure_hold_out(engine: Bundle, reference: Bundle, samples: Samples, simulate: bool = False) -> Drift:
     """The drift of ``engine`` from the float ``reference`` on the crops held out, in the back end it is meant for.
 
-    An accelerator's engine runs on this machine's CPU: host-simulated.
+    An accelerator's engine runs on this machine's CPU: host-simulated. ``simulate``: that of a Jetson, even here.
     """
-    dataset = samples.dataset
-    return drift(*(_predict(bundle, dataset, samples.held_out) for bundle in (engine, reference)))
+    dataset, crops = samples.dataset, samples.held_out
+    return drift(_predict(engine, dataset, crops, simulate), _predict(reference, dataset, crops))
 
 
 def gate_hold_out(measured: Drift, precision: str, limits: Limits) -> Gate:
@@ -99,8 +99,10 @@ def gate_hold_out(measured: Drift, precision: str, limits: Limits) -> Gate:
     return check_gate(measured, limits if limits.any else Limits(min_agreement=LEAST_AGREEMENT[precision]))
 
 
-def _predict(bundle: Bundle, dataset: PoseDataset, crops: Sequence[CalibrationCrop]) -> Predictions:
-    with PoseEstimator(bundle, threads=1, allow_cpu=True) as estimator:
+def _predict(
+    bundle: Bundle, dataset: PoseDataset, crops: Sequence[CalibrationCrop], simulate: bool = False
+) -> Predictions:
+    with PoseEstimator(bundle, threads=1, allow_cpu=True, simulate=simulate) as estimator:
         poses = [estimator(crop.image) for crop in crops]
         return Predictions(
             dataset,

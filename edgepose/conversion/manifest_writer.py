@@ -11,8 +11,13 @@ from edgepose.runtime.manifest import SCHEMA
 from edgepose.version import __version__
 
 # The engine formats of this half: archive member and tensor layout.
-ENGINE_MEMBERS = {"tflite": "engine.tflite", "onnx": "engine.onnx", "edgetpu": "engine.tflite"}
-LAYOUTS = {"tflite": "NHWC", "onnx": "NCHW", "edgetpu": "NHWC"}
+ENGINE_MEMBERS = {
+    "tflite": "engine.tflite",
+    "onnx": "engine.onnx",
+    "edgetpu": "engine.tflite",
+    "tensorrt": "engine.onnx",
+}
+LAYOUTS = {"tflite": "NHWC", "onnx": "NCHW", "edgetpu": "NHWC", "tensorrt": "NCHW"}
 # Names that every engine's tensors carry.
 INPUT_NAME = "image"
 OUTPUT_NAME = "heatmaps"
@@ -33,10 +38,12 @@ def manifest_document(
     measured: dict[str, Any],
     input_steps: Sequence[float] | None = None,
     output_steps: Sequence[float] | None = None,
+    build: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """A manifest document without its ``members`` table. ``upsampling`` is what the decoder has left to do.
 
     ``input_steps`` and ``output_steps``: scale and zero point where the engine's input or output is int8.
+    ``build``: how a board builds its engine, for the format ``tensorrt``.
     """
     side = variant.resolution
     cells = side // HEATMAP_STRIDE if upsampling > 1 else side
@@ -54,6 +61,7 @@ def manifest_document(
             "input": _tensor(INPUT_NAME, 3, side, layout, input_steps),
             "output": _tensor(OUTPUT_NAME, len(JOINTS), cells, layout, output_steps),
             "macs": macs,
+            **({} if build is None else {"build": build}),
         },
         "preprocessing": {
             "mode": "letterbox",

@@ -38,10 +38,13 @@ SIMPLIFY_TOOLS = EXPORT_TOOLS
 CALIBRATE_TOOLS = (*GATE_TOOLS, "torch")
 LOWER_TOOLS = (*GATE_TOOLS, "ai-edge-litert", "flatbuffers")
 EDGETPU = "edgetpu"
+TENSORRT = "tensorrt"
 # Where no calibration set is named.
 DEMO_CALIBRATION = "demo"
 # Shares of the multiply-adds that may go to float where int8 alone drifts too far, tried in this order.
 FLOAT_SHARES = (0.025, 0.05, 0.075, 0.1)
+# What symmetric integers, of half as many levels an activation, leave in float in any case.
+SYMMETRIC_FLOAT_SHARE = 0.05
 
 
 @dataclass(frozen=True)
@@ -139,20 +142,26 @@ class _Conversion:
                 "onnx": _sha256(simplified.payload),
                 "samples": self.samples.source.digest,
                 "calibrator": self.request.calibrator,
+                "symmetric": self._symmetric,
                 "variant": self.plan.variant.name,
             },
             CALIBRATE_TOOLS,
             lambda: self._calibrate(simplified),
         )
-        # Only a bound that the user gave is worth giving up integers for, and an Edge TPU has nothing else.
+        least = SYMMETRIC_FLOAT_SHARE if self._symmetric else 0.0
+        # Only a bound that the user gave is worth giving up more integers for, and an Edge TPU has nothing else.
         mixed = self.request.limits.any and self.plan.engine != EDGETPU
-        for share in (0.0, *FLOAT_SHARES) if mixed else (0.0,):
+        for share in (least, *(share for share in FLOAT_SHARES if mixed and share > least)):
             inputs = {"precision": precision, "float_share": share, "calibrated": _digest(calibrated)}
             engine = self._lowered(simplified, calibrated, inputs)
             reason = self._measure(precision, simplified, engine)
             if reason is None:
                 break
         return engine, reason
+
+    @property
+    def _symmetric(self) -> bool:
+        return self.plan.engine == TENSORRT
 
     def _lowered(self, simplified: StageResult, prepared: StageResult, inputs: dict[str, Any]) -> StageResult:
         """The engine made of ``prepared``: ``simplified`` itself, or what the calibration made of it."""
@@ -161,6 +170,7 @@ class _Conversion:
             "engine": self.plan.engine,
             "upsampling": self.upsampling,
             "variant": self.plan.variant.name,
+            **({"target": self.plan.target.name} if self.plan.target.tensorrt else {}),
             **inputs,
         }
         return self._stage("lower", key, LOWER_TOOLS, lambda: self._lower(simplified, prepared, inputs))
@@ -183,16 +193,16 @@ class _Conversion:
     def _measure(self, precision: str, simplified: StageResult, engine: StageResult) -> str | None:
         """Measure the drift of ``engine`` on the crops held out; why it does not pass, or None where it does."""
         from edgepose.conversion.hold_out import gate_hold_out, measure_hold_out
-        from edgepose.conversion.probe_writer import bundle_in_memory, reference_bundle
+        from edgepose.conversion.probe_writer import reference_bundle
 
         self.progress.begin("measure")
         started = time.perf_counter()
-        candidate = bundle_in_memory(self._document(precision, engine, {}, {}), engine.payload)
+        candidate = self._candidate(precision, simplified, engine)
         reference = reference_bundle(self.plan.variant, simplified.payload, self.upsampling)
-        drift = measure_hold_out(candidate, reference, self.samples)
+        drift = measure_hold_out(candidate, reference, self.samples, simulate=self._symmetric)
         gate = gate_hold_out(drift, precision, self.request.limits)
         self.measured = {"drift": drift.to_dict(), "gate": gate.to_dict(), "crops": len(self.samples.held_out)}
-        if self.plan.engine == EDGETPU:
+        if self.plan.engine in (EDGETPU, TENSORRT):
             self.measured["kind"] = "host-simulated"
         note = f"{precision}: {drift.within01.total:.1f} % of the joints within 0.1 head of the float model's"
         self._finish("measure", note, started, cached=False)
@@ -202,9 +212,22 @@ class _Conversion:
         mixed = f", even with {1 - engine.record['integer_macs']:.0%} of the multiply-adds in float" if left else ""
         return f"{gate}{mixed} ({len(self.samples.held_out)} crops held out of {self.samples.source.name!r})"
 
+    def _candidate(self, precision: str, simplified: StageResult, engine: StageResult) -> Bundle:
+        """The engine at ``precision`` as a bundle that runs here; what a board rounds to 16 bits is simulated."""
+        from edgepose.conversion.probe_writer import bundle_in_memory
+
+        payload = engine.payload
+        if self.plan.engine == TENSORRT and precision == "fp16":
+            from edgepose.conversion.lower_onnx_to_tensorrt import simulate_half
+
+            payload = simulate_half(simplified.payload)
+        return bundle_in_memory(self._document(precision, engine, {}, {}), payload)
+
     def _how_to_pass(self) -> str:
         if self.request.limits.any:
             return "allow more, use a larger or better fitting --calibration set, or a Lite variant"
+        if self.plan.engine == EDGETPU:
+            return "give --calibration a set of photographs like those the device will see, or use a Lite variant"
         return (
             "give --calibration a set of photographs like those the device will see ('edgepose calibrate'), "
             "let layers go to float with --min-agreement, or use fp16"
@@ -335,14 +358,23 @@ class _Conversion:
 
         images = network_inputs(self.plan.variant, self.samples.calibration)
         calibration = calibrate(
-            simplified.payload, images, calibrator=self.request.calibrator, step=self.progress.detail
+            simplified.payload,
+            images,
+            symmetric=self._symmetric,
+            calibrator=self.request.calibrator,
+            step=self.progress.detail,
         )
         record = {
             "ranges": calibration.ranges,
             "noise": calibration.noise,
             "made": calibration.record,
+            "symmetric": self._symmetric,
             "note": f"{len(images)} crops of {self.samples.source.name}, "
-            f"{len(calibration.record['grouped_blocks'])} blocks in two channel groups",
+            + (
+                f"{calibration.record['smoothed_inputs']} inputs smoothed"
+                if self._symmetric
+                else f"{len(calibration.record['grouped_blocks'])} blocks in two channel groups"
+            ),
         }
         return StageResult(calibration.graph.to_bytes(), record)
 
@@ -356,6 +388,8 @@ class _Conversion:
         precision = inputs["precision"]
         if self.plan.engine == "onnx":
             return StageResult(simplified.payload, {"operators": {}, "note": "ONNX Runtime runs the ONNX itself"})
+        if self.plan.engine == TENSORRT:
+            return self._prepare_for_tensorrt(simplified, prepared, inputs)
         record: dict[str, Any] = {}
         if precision == "int8":
             calibration = _restored(prepared)
@@ -382,6 +416,46 @@ class _Conversion:
         record["note"] = f"{sum(model.operators.values())} operators, {note}"
         return StageResult(model.data, record)
 
+    def _prepare_for_tensorrt(
+        self, simplified: StageResult, prepared: StageResult, inputs: dict[str, Any]
+    ) -> StageResult:
+        from edgepose.conversion.gates import gate_onnx_to_onnx, gate_onnx_to_tensorrt_half
+        from edgepose.conversion.lower_onnx_to_tensorrt import lower_onnx_to_tensorrt
+        from edgepose.conversion.quantisation import quantise
+        from edgepose.conversion.quantisation.mixed_precision import float_layers
+
+        precision, stack = inputs["precision"], self.plan.target.tensorrt
+        assert stack is not None
+        record: dict[str, Any] = {}
+        if precision == "int8":
+            calibration = _restored(prepared)
+            left = float_layers(calibration, inputs["float_share"])
+            quantised = quantise(calibration, left)
+            prepared_onnx = lower_onnx_to_tensorrt(quantised.onnx, precision, stack)
+            gate = gate_onnx_to_onnx(quantised.onnx, prepared_onnx.onnx, self.images, "quantised_onnx_to_engine")
+            record |= {
+                "calibration": prepared.record["made"],
+                "float_layers": left,
+                "integer_macs": round(quantised.integer_macs, 4),
+                "quantised_onnx": _sha256(quantised.onnx),
+            }
+            note = f"{quantised.integer_macs:.0%} of the multiply-adds in int8"
+        else:
+            prepared_onnx = lower_onnx_to_tensorrt(simplified.payload, precision, stack)
+            if precision == "fp16":
+                gate = gate_onnx_to_tensorrt_half(simplified.payload, self.images, self.upsampling)
+            else:
+                gate = gate_onnx_to_onnx(simplified.payload, prepared_onnx.onnx, self.images, "onnx_to_engine")
+            note = f"differs from ONNX Runtime by at most {gate.max_abs:.1e}, host-simulated"
+        record |= {
+            "gate": gate.as_dict(),
+            "operators": prepared_onnx.operators,
+            "half": prepared_onnx.half,
+            "estimate": prepared_onnx.estimate.to_dict(),
+            "note": f"{sum(prepared_onnx.operators.values())} operators, {note}; the board builds the engine",
+        }
+        return StageResult(prepared_onnx.onnx, record)
+
     def _document(
         self, precision: str, engine: StageResult, provenance: dict[str, Any], measured: dict[str, Any]
     ) -> dict[str, Any]:
@@ -397,7 +471,18 @@ class _Conversion:
             measured=measured,
             input_steps=engine.record.get("input"),
             output_steps=engine.record.get("output"),
+            build=self._build(engine),
         )
+
+    def _build(self, engine: StageResult) -> dict[str, Any] | None:
+        if self.plan.engine != TENSORRT:
+            return None
+        record = engine.record
+        return {
+            "boards": list(self.plan.target.detect),
+            "half": record["half"],
+            "memory_mb": record["estimate"]["memory_mb"],
+        }
 
     def _write(
         self,
@@ -440,6 +525,8 @@ class _Conversion:
             },
             "engine_bytes": len(engine.payload),
         }
+        if "estimate" in record:
+            measured["build"] = record["estimate"]
         if precision != "fp32":
             measured["held_out"] = self.measured
         if precision == "int8":
@@ -460,7 +547,7 @@ class _Conversion:
 
     def _gate_bundle(self, path: str) -> None:
         """The written file must open in the back end it is meant for and find the float model's joints."""
-        outcome = check_probe(Bundle.open(path), allow_cpu=True)
+        outcome = check_probe(Bundle.open(path), allow_cpu=True, simulate=self._symmetric)
         if not outcome.passed:
             raise GateError(
                 f"the bundle does not find the joints that the float model finds: {outcome.summary}",
@@ -502,7 +589,7 @@ def _restored(stage: StageResult) -> Calibration:
 
     ranges = {name: Range(*bounds) for name, bounds in stage.record["ranges"].items()}
     graph = OnnxGraph.from_bytes(stage.payload, "the calibrated graph")
-    return Calibration(graph, False, ranges, stage.record["noise"], stage.record["made"])
+    return Calibration(graph, stage.record["symmetric"], ranges, stage.record["noise"], stage.record["made"])
 
 
 def _digest(stage: StageResult) -> str:

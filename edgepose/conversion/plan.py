@@ -20,7 +20,12 @@ FASTEST_FIRST = ("int8", "fp16", "fp32")
 NO_LIMITS = Limits()
 NO_OPTIONS = EdgeTpuOptions()
 # The engines that are written in each precision.
-ENGINE_PRECISIONS = {"tflite": ("fp32", "fp16", "int8"), "onnx": ("fp32",), "edgetpu": ("int8",)}
+ENGINE_PRECISIONS = {
+    "tflite": ("fp32", "fp16", "int8"),
+    "onnx": ("fp32",),
+    "edgetpu": ("int8",),
+    "tensorrt": FASTEST_FIRST,
+}
 
 
 @dataclass(frozen=True)

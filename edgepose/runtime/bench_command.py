@@ -6,6 +6,7 @@ import sys
 
 from edgepose.bench.gates import Limits, broken_bounds
 from edgepose.bench.measure import DEFAULT_SETTINGS, sustained
+from edgepose.runtime.announce import announced
 from edgepose.runtime.atomic import write_bytes
 from edgepose.runtime.attended import Attendance
 from edgepose.runtime.bench_progress import BenchLine
@@ -15,13 +16,16 @@ from edgepose.runtime.errors import EXIT_DONE, GateError, UsageError
 from edgepose.runtime.quiet import engine_chatter_hidden
 
 
-def bench(bundle_path, options):
-    """Bench ``bundle_path`` as the parsed ``options`` say; the exit code. Raises :class:`GateError` at the very end."""
+def bench(bundle_path, options, accelerator):
+    """Bench ``bundle_path`` as the parsed ``options`` say; the exit code. Raises :class:`GateError` at the very end.
+
+    ``accelerator``: as for :func:`bench_bundle`.
+    """
     settings = bench_settings(options.seconds, options.soak)
     require_place(options.json)
     limits = Limits(options.max_drift, options.max_p95_ms, options.max_rss_mb)
     attendance = None if options.attended is None else Attendance(options.attended)
-    with attendance or BenchLine() as progress, engine_chatter_hidden():
+    with attendance or BenchLine() as progress, announced(), engine_chatter_hidden():
         record = bench_bundle(
             bundle_path,
             threads=options.threads,
@@ -29,8 +33,7 @@ def bench(bundle_path, options):
             limits=limits,
             sources=options.source,
             probe=options.probe,
-            tpu=options.tpu,
-            allow_cpu=options.allow_cpu,
+            accelerator=accelerator,
             label=options.label,
             progress=progress,
         )

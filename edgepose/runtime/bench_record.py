@@ -46,17 +46,16 @@ def bench_bundle(
     probe=None,
     label=None,
     progress=None,
-    tpu=None,
-    allow_cpu=False,
+    accelerator=(),
 ):
     """Run the bundle at ``path``, take note of everything, and return the record, a JSON-able mapping.
 
     Frames are the crops of the probe, already in memory; or of ``sources`` (images, videos, folders), read and decoded
     anew for each call, round and round. Drift is measured on the bundle's probe, or on the one at ``probe``, a zip as
     ``edgepose bench --dataset`` makes them. ``label`` names the device. ``progress(phase, done, total)`` is told how
-    far each phase is: in seconds, or persons of 'drift'. ``tpu`` and ``allow_cpu``: which accelerator, and whether the
-    CPU may do its work, which makes the record 'host-simulated' (:class:`PoseEstimator`). Raises :class:`UsageError`
-    for ``settings`` and ``limits`` that cannot be, and what opening and running a bundle raises.
+    far each phase is: in seconds, or persons of 'drift'. ``accelerator``: the options of :class:`PoseEstimator` from
+    ``device`` on; where it says that another does the accelerator's work, the record is 'host-simulated'. Raises
+    :class:`UsageError` for ``settings`` and ``limits`` that cannot be, and what opening and running a bundle raises.
     """
     machine = conditions()
     measured_at = _utc(time.time())
@@ -71,7 +70,7 @@ def bench_bundle(
         overhead = _harness_overhead_us()
         found = find_sensors()
         opening = clock()
-        with PoseEstimator(bundle, threads=threads, device=tpu, allow_cpu=allow_cpu) as estimator:
+        with PoseEstimator(bundle, threads, None, *accelerator) as estimator:
             simulated = estimator.fallback is not None
             require_measurable(limits, crops.labelled, not (emulated or simulated), peak_memory_mb() is not None)
             loaded = clock()
@@ -117,7 +116,7 @@ def bench_bundle(
         record.update(_latency(measured))
         record.update(_sensed(measured, sampler, found.absent, peak_mb))
         record["edgetpu"] = _edgetpu(bundle)
-        record["drift"] = _drift(bundle, crops, (threads, tpu, allow_cpu), progress)
+        record["drift"] = _drift(bundle, crops, threads, accelerator, progress)
     record["gate"] = check_gate(limits, _losses(record), record["latency_ms"]["total"]["p95"], peak_mb)
     record["warnings"] = _warnings(record, sampler)
     return record
@@ -204,10 +203,9 @@ def _edgetpu(bundle):
     return {"attached": [one._asdict() for one in attached_edge_tpus()], "clock": runtime_clock()}
 
 
-def _drift(bundle, crops, options, progress):
+def _drift(bundle, crops, threads, accelerator, progress):
     # The bundle's own decoder may be another than the one that the float model's joints were found with.
-    threads, tpu, allow_cpu = options
-    with PoseEstimator(bundle, threads, crops.decoder, tpu, allow_cpu) as estimator:
+    with PoseEstimator(bundle, threads, crops.decoder, *accelerator) as estimator:
         told = None if progress is None else lambda done: progress("drift", done, len(crops))
         report = measure_drift(estimator, crops, crops.source, told)
     if crops.source == BUNDLE_PROBE:

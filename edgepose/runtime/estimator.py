@@ -24,13 +24,13 @@ MAX_THREADS = 256
 Timings = NamedTuple("Timings", [("preprocess", float), ("engine", float), ("decode", float)])
 
 
-def load(path, threads=None, decoder=None, device=None, allow_cpu=False):
+def load(path, threads=None, decoder=None, device=None, allow_cpu=False, tensorrt=None, simulate=False):
     """Open the bundle at ``path`` and make it ready to run: ``edgepose.load("rt.edgepose")(frame)``.
 
     The options are those of :class:`PoseEstimator`. Raises :class:`BundleError` for a file that is not a
     whole bundle, :class:`EngineError` where its engine does not run here, :class:`UsageError` for the options.
     """
-    return PoseEstimator(Bundle.open(path), threads=threads, decoder=decoder, device=device, allow_cpu=allow_cpu)
+    return PoseEstimator(Bundle.open(path), threads, decoder, device, allow_cpu, tensorrt, simulate)
 
 
 class PoseEstimator(object):
@@ -40,15 +40,17 @@ class PoseEstimator(object):
     closes itself.
     """
 
-    def __init__(self, bundle, threads=None, decoder=None, device=None, allow_cpu=False):
+    def __init__(self, bundle, threads=None, decoder=None, device=None, allow_cpu=False, tensorrt=None, simulate=False):
         """Load the engine of ``bundle`` (:class:`Bundle`).
 
         ``threads``: CPU threads of the engine; as many as there are processors, four at most, where left out.
         ``decoder``: 'official' (still images: the upsampled map is smoothed first) or 'realtime' (it is not); what
         the bundle says where left out. ``device``: which Edge TPU, as in 0, 'usb:1' or 'pci:0', for engines that run
         on one; any where left out. ``allow_cpu``: let the CPU do the work of an accelerator that cannot be used;
-        :attr:`fallback` and :attr:`library` then say so. Raises :class:`EngineError` where the engine does not run here
-        and :class:`UsageError` for an unknown decoder, a device or a number of threads that cannot be.
+        :attr:`fallback` and :attr:`library` then say so. ``tensorrt`` (:class:`TensorRtOptions`): how a Jetson bundle
+        builds and runs its engine; ``simulate``: run its graph in ONNX Runtime, as off a Jetson in any case. Raises
+        :class:`EngineError` where the engine does not run here and :class:`UsageError` for an unknown decoder, options
+        or a number of threads that cannot be.
         """
         # These bring OpenCV; importing edgepose needs numpy alone.
         from edgepose.runtime.decoder import HeatmapDecoder
@@ -77,7 +79,9 @@ class PoseEstimator(object):
         self._decoder = HeatmapDecoder(height, width, manifest.decoder.upsampling, sigma)
         self._in_use = threading.Lock()
         cpu_data = bundle.cpu_engine_bytes() if allow_cpu else None
-        self._backend = open_backend(manifest.engine, bundle.engine_bytes(), self.threads, device, cpu_data)
+        self._backend = open_backend(
+            manifest.engine, bundle.engine_bytes(), self.threads, device, cpu_data, tensorrt, simulate
+        )
 
     @property
     def library(self):
@@ -87,7 +91,7 @@ class PoseEstimator(object):
 
     @property
     def fallback(self):
-        """Why the CPU does the accelerator's work (``allow_cpu``), in a sentence; None where it does not."""
+        """Why the CPU does the accelerator's work, in a sentence; None where it does not."""
         return self._backend.fallback
 
     def __call__(self, frame, region=None, color="bgr"):

@@ -1,4 +1,4 @@
-"""The command line that a bundle carries: ``python3 FILE.edgepose run|info|check|bench``.
+"""The command line that a bundle carries: ``python3 FILE.edgepose run|info|check|bench|build``.
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 the engine does not agree with its float model or a bound is not kept,
 130 interrupted, 143 terminated.
@@ -39,7 +39,7 @@ def _parser(bundle_path):
         epilog="exit codes: 0 done, 1 failed, 2 usage, 3 a gate does not hold: of check, or of a bound asked of bench",
     )
     parser.add_argument("--version", action="version", version="edgepose " + __version__)
-    commands = parser.add_subparsers(dest="command", metavar="run|info|check|bench")
+    commands = parser.add_subparsers(dest="command", metavar="run|info|check|bench|build")
     commands.required = True
 
     run = commands.add_parser("run", help="find the joints in images, folders and videos")
@@ -76,6 +76,13 @@ def _parser(bundle_path):
     bench.add_argument("--attended", metavar="MARK", help=argparse.SUPPRESS)  # by 'edgepose bench --device'
     _add_engine_options(bench)
     bench.set_defaults(work=_bench)
+
+    build = commands.add_parser("build", help="on a Jetson: build the TensorRT engine now, instead of at the first run")
+    build.add_argument("--dla", metavar="N", type=int, help="for this deep-learning accelerator (0 or 1)")
+    build.add_argument("--workspace", metavar="MB", type=int, help="scratch memory that the builder may use at first")
+    build.add_argument("--rebuild", action="store_true", help="build even where a fitting engine is there")
+    build.add_argument("--json", action="store_true", help="print the engine's record")
+    build.set_defaults(work=_build)
     return parser
 
 
@@ -83,8 +90,21 @@ def _add_engine_options(parser):
     parser.add_argument("--threads", metavar="N", type=int, help="CPU threads of the engine (processors, at most 4)")
     parser.add_argument("--tpu", metavar="WHICH", help="which Edge TPU, where there are several: 0, usb:0, pci:1")
     parser.add_argument(
-        "--allow-cpu", action="store_true", help="let the CPU do the work of an Edge TPU that cannot be used"
+        "--allow-cpu", action="store_true", help="let the CPU do the work of an accelerator that cannot be used"
     )
+    parser.add_argument("--dla", metavar="N", type=int, help="on a Jetson: use this deep-learning accelerator (0 or 1)")
+    parser.add_argument("--cuda-graph", action="store_true", help="on a Jetson: launch each inference as one graph")
+    parser.add_argument("--simulate", action="store_true", help="a Jetson's bundle in ONNX Runtime, host-simulated")
+
+
+def _engine_options(options):
+    """Which accelerator, whether the CPU may do its work, and what was asked of TensorRT: None where nothing was."""
+    tensorrt = None
+    if options.dla is not None or options.cuda_graph:
+        from edgepose.runtime.backends.tensorrt import TensorRtOptions
+
+        tensorrt = TensorRtOptions(dla=options.dla, cuda_graph=options.cuda_graph)
+    return options.tpu, options.allow_cpu, tensorrt, options.simulate
 
 
 def _region(text):
@@ -98,14 +118,15 @@ def _region(text):
 
 
 def _run(bundle_path, options):
+    from edgepose.runtime.announce import announced
     from edgepose.runtime.estimator import load
     from edgepose.runtime.progress_line import ProgressLine
     from edgepose.runtime.quiet import engine_chatter_hidden
     from edgepose.runtime.run import Outputs, run_sources
 
     outputs = Outputs(json=options.json, csv=options.csv, overlay=options.overlay)
-    with engine_chatter_hidden():
-        loaded = load(bundle_path, options.threads, options.decoder, options.tpu, options.allow_cpu)
+    with announced(), engine_chatter_hidden():
+        loaded = load(bundle_path, options.threads, options.decoder, *_engine_options(options))
     if loaded.fallback is not None:
         sys.stderr.write("warning: by the CPU, not the accelerator: {}\n".format(loaded.fallback))
     with loaded as estimator:
@@ -133,7 +154,7 @@ def _info(bundle_path, options):
         ("bundle", "{}, every member matches its SHA-256".format(manifest.name)),
         ("network", "EfficientPose {}, {:.2f} G multiply-adds".format(manifest.variant, engine.macs / 1e9)),
         ("target", "{}, {}".format(manifest.target, manifest.precision)),
-        ("engine", "{}, {:.2f} MB".format(engine.format, manifest.members[engine.member].bytes / 1e6)),
+        ("engine", "{}, {:.2f} MB".format(_engine_words(bundle), manifest.members[engine.member].bytes / 1e6)),
         ("decoder", "{}, map upsampled x{}".format(manifest.decoder.default, manifest.decoder.upsampling)),
         ("written by", "edgepose {}".format(manifest.edgepose)),
         ("manifest", "sha256 {}".format(bundle.sha256)),
@@ -146,13 +167,22 @@ def _info(bundle_path, options):
     return EXIT_DONE
 
 
+def _engine_words(bundle):
+    if bundle.manifest.engine.format != "edgetpu":
+        return bundle.manifest.engine.format
+    from edgepose.runtime.backends.edgetpu import is_compiled
+
+    return "edgetpu, " + ("compiled" if is_compiled(bundle.engine_bytes()) else "not compiled yet")
+
+
 def _check(bundle_path, options):
+    from edgepose.runtime.announce import announced
     from edgepose.runtime.bundle import Bundle
     from edgepose.runtime.probe import check_probe
     from edgepose.runtime.quiet import engine_chatter_hidden
 
-    with engine_chatter_hidden():
-        report = check_probe(Bundle.open(bundle_path), options.threads, options.tpu, options.allow_cpu)
+    with announced(), engine_chatter_hidden():
+        report = check_probe(Bundle.open(bundle_path), options.threads, *_engine_options(options))
     _print("{}: {}".format("agrees" if report.passed else "DOES NOT AGREE", report.summary))
     return EXIT_DONE if report.passed else EXIT_GATE
 
@@ -160,7 +190,27 @@ def _check(bundle_path, options):
 def _bench(bundle_path, options):
     from edgepose.runtime.bench_command import bench
 
-    return bench(bundle_path, options)
+    return bench(bundle_path, options, _engine_options(options))
+
+
+def _build(bundle_path, options):
+    from edgepose.runtime.announce import announced
+    from edgepose.runtime.backends.tensorrt import TensorRtOptions, build_ahead
+    from edgepose.runtime.bundle import Bundle
+
+    bundle = Bundle.open(bundle_path)
+    spec = bundle.manifest.engine
+    if spec.format != "tensorrt":
+        raise UsageError("this bundle holds a finished {} engine: there is nothing to build".format(spec.format))
+    wanted = TensorRtOptions(dla=options.dla, workspace_mb=options.workspace, rebuild=options.rebuild)
+    with announced():
+        record = build_ahead(spec, bundle.engine_bytes(), wanted)
+    if options.json:
+        _print(json.dumps(record.to_dict(), indent=1, sort_keys=True))
+        return EXIT_DONE
+    words = "built in {:.0f} s".format(record.seconds) if record.built else "was there already"
+    _print("{}: {} {:.2f} MB, {}".format(bundle.manifest.name, record.path, record.bytes / 1e6, words))
+    return EXIT_DONE
 
 
 def _print(text):

@@ -9,8 +9,11 @@ The manifest is the contract between the half that converts and the half that ru
 ``variant``        ``RT`` ... ``II_LITE``
 ``target``         name of a file in ``targets/``
 ``precision``      ``fp32``, ``fp16`` or ``int8``
-``engine``         ``format`` (``tflite``/``onnx``/``edgetpu``), ``member``, ``input`` and ``output`` tensor (below),
-                   ``macs``; ``cpu_member`` where an accelerator's engine has a twin for the CPU
+``engine``         ``format`` (``tflite``/``onnx``/``edgetpu``/``tensorrt``), ``member``, ``input`` and ``output``
+                   tensor (below), ``macs``; ``cpu_member`` where an accelerator's engine has a twin for the CPU;
+                   with ``tensorrt``, an ONNX that the board builds its engine from, ``build``: ``boards`` (what
+                   ``/proc/device-tree/model`` starts with), ``half`` (whether the graph is typed in float16) and
+                   ``memory_mb`` (*estimated* peak)
 ``preprocessing``  ``mode`` (``letterbox``), ``channels`` (``RGB``), ``scale`` and ``offset`` (3 numbers each):
                    network input = byte * scale + offset
 ``decoder``        ``upsampling`` (pixels of the full map per heatmap cell, a power of two), ``sigma`` (of the
@@ -36,7 +39,8 @@ MAX_MANIFEST_BYTES = 1 << 20
 MAX_MEMBER_BYTES = 512 << 20
 MAX_TENSOR_BYTES = 256 << 20
 MAX_FULL_MAP_SIDE = 2048  # pixels; the decoder's tables grow with its square
-ENGINE_FORMATS = ("tflite", "onnx", "edgetpu")
+ENGINE_FORMATS = ("tflite", "onnx", "edgetpu", "tensorrt")
+MAX_BOARDS = 16
 PRECISIONS = ("fp32", "fp16", "int8")
 DTYPES = {"float32": 4, "int8": 1}
 LAYOUTS = ("NHWC", "NCHW")
@@ -57,6 +61,12 @@ TensorSpec = NamedTuple(
         ("zero_point", Optional[int]),
     ],
 )
+# How a board is to build its engine: for which device and its device-tree names, whether the graph is typed in float16,
+# and the estimated peak memory.
+BuildSpec = NamedTuple(
+    "BuildSpec",
+    [("precision", str), ("target", str), ("boards", Tuple[str, ...]), ("half", bool), ("memory_mb", float)],
+)
 EngineSpec = NamedTuple(
     "EngineSpec",
     [
@@ -66,6 +76,7 @@ EngineSpec = NamedTuple(
         ("output", TensorSpec),
         ("macs", int),
         ("cpu_member", Optional[str]),  # of an accelerator's engine: the same network for the CPU
+        ("build", Optional[BuildSpec]),  # of the format 'tensorrt' alone
     ],
 )
 PreprocessingSpec = NamedTuple(
@@ -98,7 +109,7 @@ class Manifest(object):
         self.target = _text(document, "target")
         self.precision = _choice(document, "precision", PRECISIONS)
         self.members = _members(_object(document, "members"))
-        self.engine = _engine(_object(document, "engine"), self.members)
+        self.engine = _engine(_object(document, "engine"), self.members, self.precision, self.target)
         self.preprocessing = _preprocessing(_object(document, "preprocessing"))
         self.decoder = _decoder(_object(document, "decoder"), max(self.heatmap_size))
         self.provenance = _object(document, "provenance")
@@ -215,15 +226,17 @@ def _tensor(document, field):
     return TensorSpec(_text(document, "name"), shape, _choice(document, "layout", LAYOUTS), dtype, scale, zero_point)
 
 
-def _engine(document, members):
+def _engine(document, members, precision, target):
     member = _listed(document, "member", members)
+    engine_format = _choice(document, "format", ENGINE_FORMATS)
     spec = EngineSpec(
-        _choice(document, "format", ENGINE_FORMATS),
+        engine_format,
         member,
         _tensor(_object(document, "input"), "engine.input"),
         _tensor(_object(document, "output"), "engine.output"),
         _whole(document.get("macs"), "engine.macs", 0, 10**15),
         _listed(document, "cpu_member", members) if "cpu_member" in document else None,
+        _build(_object(document, "build"), precision, target) if engine_format == "tensorrt" else None,
     )
     channels, height, width = _channels_height_width(spec.input)
     _require(channels == 3 and height == width, "engine.input.shape", "is not a square RGB image")
@@ -235,6 +248,17 @@ def _listed(document, key, members):
     member = _text(document, key)
     _require(member in members, "engine." + key, "names {!r}, which the bundle does not list".format(member))
     return member
+
+
+def _build(document, precision, target):
+    boards = document.get("boards")
+    _require(isinstance(boards, list) and 0 < len(boards) <= MAX_BOARDS, "engine.build.boards", "is not a short list")
+    for board in boards:
+        _require(isinstance(board, str) and 0 < len(board) <= 200, "engine.build.boards", "holds what is no short text")
+    memory = _number(document.get("memory_mb"), "engine.build.memory_mb")
+    _require(memory > 0, "engine.build.memory_mb", "is not positive")
+    _require(isinstance(document.get("half"), bool), "engine.build.half", "is not true or false")
+    return BuildSpec(precision, target, tuple(boards), document["half"], memory)
 
 
 def _channels_height_width(tensor):

@@ -88,7 +88,7 @@ def read_probe(bundle):
         raise BundleError("{}: {} is not a probe: {}".format(bundle.path, POSES_MEMBER, error), "convert again")
 
 
-def check_probe(bundle, threads=None, device=None, allow_cpu=False):
+def check_probe(bundle, threads=None, device=None, allow_cpu=False, tensorrt=None, simulate=False):
     """Run ``bundle`` on its own probe and compare with the float model's joints: a :class:`ProbeReport`.
 
     The options are those of :class:`PoseEstimator`. Raises :class:`BundleError` where the probe cannot be read,
@@ -96,7 +96,7 @@ def check_probe(bundle, threads=None, device=None, allow_cpu=False):
     """
     probe = read_probe(bundle)
     per_crop, allowed = [], []
-    with PoseEstimator(bundle, threads, probe.decoder, device, allow_cpu) as estimator:
+    with PoseEstimator(bundle, threads, probe.decoder, device, allow_cpu, tensorrt, simulate) as estimator:
         for crop in probe.crops:
             pose = estimator(crop.image)
             per_crop.append(np.linalg.norm(pose.keypoints.astype(np.float64) - crop.keypoints, axis=1))

@@ -21,6 +21,17 @@ def row(title: str, kind: str, lost: float, within: float) -> dict:
     return {"title": title, "kind": kind, "integer_macs": 1.0, "bounds": BOUNDS, **figures}
 
 
+def write_half_precision(folder: Path, variant: str) -> None:
+    samples = {
+        "variant": variant,
+        "float": {"evaluated": [14, 14], "found50": [10, 9], "found10": [2, 3]},
+        "precisions": {"half": row("fp16 TensorRT", "host-simulated", 0.02, 99.5)},
+        "peers": {},
+    }
+    document = {"samples": samples, "environment": {"measured_at": "2026-01-02T03:04:05+00:00"}}
+    (folder / f"half-precision-{variant.lower()}.json").write_text(json.dumps(document))
+
+
 def write_records(folder: Path, variants: tuple[str, ...] = ("RT", "RT_LITE")) -> None:
     folder.mkdir(exist_ok=True)
     for variant in variants:

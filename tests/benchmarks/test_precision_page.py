@@ -1,7 +1,7 @@
 import xml.etree.ElementTree as ElementTree
 
 import pytest
-from quantisation_records import write_records
+from quantisation_records import write_half_precision, write_records
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("scipy")
@@ -32,6 +32,13 @@ def test_records_are_read_in_the_order_of_the_variants_with_their_verdicts(tmp_p
     assert records[1].peers == []
 
 
+def test_half_precision_is_recorded_apart_and_read_with_the_others(tmp_path):
+    write_records(tmp_path, ("RT", "I"))
+    write_half_precision(tmp_path, "RT")
+    rows = {record.variant: [row.name for row in record.rows] for record in read_records(tmp_path)}
+    assert rows["RT"] == [*rows["I"], "half"]
+
+
 def test_speeds_are_ratios_of_medians_on_one_thread(tmp_path):
     write_records(tmp_path, ("RT",))
     speeds = {one.engine: one for one in read_speeds(tmp_path)}
@@ -42,6 +49,7 @@ def test_speeds_are_ratios_of_medians_on_one_thread(tmp_path):
 
 def test_the_page_gets_tables_and_plots_and_keeps_its_text(docs, tmp_path):
     write_records(tmp_path / "results")
+    write_half_precision(tmp_path / "results", "RT")
     written = write_page(tmp_path / "results", docs)
     assert [path.name for path in written] == ["precision.md", *PLOTS]
     text = (docs / "precision.md").read_text()
@@ -50,6 +58,7 @@ def test_the_page_gets_tables_and_plots_and_keeps_its_text(docs, tmp_path):
     assert "old figures" not in text
     assert "| **RT**, float 67.9 / 17.9 | fp16 TFLite, *measured* | 0.01 (-0.39 to 0.41, bound 0.8) |" in text
     assert "symmetric Q/DQ, *host-simulated* | 0.90 (0.50 to 1.30, bound 0.8)" in text
+    assert "fp16 TensorRT, *host-simulated* | 0.02 (-0.38 to 0.42, bound 0.8)" in text
     assert text.count("**✗**") == 2
     assert "| minmax | 7.00 (6.60 to 7.40) |" in text
     for name in PLOTS:

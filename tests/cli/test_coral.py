@@ -26,6 +26,7 @@ def no_compiler(monkeypatch, tmp_path):
     return folder
 
 
+@pytest.mark.slow
 def test_official_weights_become_a_bundle_that_is_finished_elsewhere(
     reference, type_command, tmp_path, monkeypatch, no_compiler
 ):
@@ -71,6 +72,8 @@ def test_official_weights_become_a_bundle_that_is_finished_elsewhere(
     typed = type_command(*CONVERT)
     assert (typed.code, f"1 x CONV_2D: {BEHIND}" in typed.err) == (3, True)
     assert path.read_bytes() == unfinished
+    typed = type_command(*CONVERT, "--min-agreement", "99.9")  # layers never go to float for an Edge TPU
+    assert (typed.code, "in float" in typed.err) == (3, False)
     typed = type_command("finish", path, "--no-require-full-mapping")
     assert (typed.code, "not every operator runs on the Edge TPU" in typed.err) == (0, True)
 
@@ -80,14 +83,44 @@ def test_a_foreign_model_is_reported_row_by_row(type_command, tmp_path):
     tensors = {"x": T(IMAGE), "a": T(IMAGE), "y": T(IMAGE)}
     path.write_bytes(tflite(tensors, [Op("HARD_SWISH", ("x",), ("a",)), Op("ADD", ("a", "a"), ("y",), 4)]))
     typed = type_command("inspect", "--edgetpu", path)
-    assert typed.code == 0
+    assert (typed.code, "ADD version 4 is newer" in typed.err) == (3, True)
     words = re.sub(r"\s+", " ", typed.out)
-    for word in ("HARD_SWISH", "Operation not supported", "LOGISTIC and MUL", "ADD version 4 is newer", "not whole"):
+    for word in ("HARD_SWISH", "Operation not supported", "LOGISTIC and MUL", "not whole"):
         assert word in words
     document = json.loads(type_command("inspect", "--edgetpu", path, "--json").out)
     assert (document["mapped"], document["whole"], len(document["blocking"])) == (0, False, 2)
+    path.write_bytes(
+        tflite({"x": T(IMAGE), "[/red]": T(IMAGE, "float32")}, [Op("ADD", ("x", "[/red]"), ("x",), 2)], outputs=("x",))
+    )
+    assert "first '[/red]'" in re.sub(r"\s+", " ", type_command("inspect", "--edgetpu", path).out)
+    path.write_bytes(tflite(tensors, [Op("HARD_SWISH", ("x",), ("y",))]))
+    assert type_command("inspect", "--edgetpu", path).code == 0
+    typed = type_command("inspect", "--edgetpu", "--require-full-mapping", path)
+    assert (typed.code, "1 x HARD_SWISH v1: not one of the operators" in typed.err) == (3, True)
     path.write_bytes(whole_model())
-    assert "Predicted: whole, 2 of 2 operators map" in type_command("inspect", "--edgetpu", path).out
+    typed = type_command("inspect", "--edgetpu", "--require-full-mapping", path)
+    assert (typed.code, "Predicted: whole, 2 of 2 operators map" in typed.out) == (0, True)
+
+
+FLOAT = T(IMAGE, "float32")
+
+
+@pytest.mark.parametrize(
+    ("data", "complaint"),
+    [
+        (tflite({"x": FLOAT, "y": FLOAT}, [Op("ADD", ("x", "x"), ("y",))]), "it is not quantised"),
+        (
+            tflite({"x": T(IMAGE, signature=(1, -1, -1, 4)), "y": T(IMAGE)}, [Op("RELU", ("x",), ("y",))]),
+            "no fixed shape",
+        ),
+        (whole_model(subgraphs=2), "it holds 2 graphs"),
+    ],
+)
+def test_models_that_no_compiler_takes_are_one_clear_error(type_command, tmp_path, data, complaint):
+    path = tmp_path / "model.tflite"
+    path.write_bytes(data)
+    typed = type_command("inspect", "--edgetpu", path)
+    assert (typed.code, complaint in re.sub(r"\s+", " ", typed.err)) == (3, True)
 
 
 @pytest.mark.parametrize(

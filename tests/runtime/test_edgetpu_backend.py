@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ from tiny_bundles import FIXTURES, SIDE, edgetpu_bundle, engine_bytes, probe_mem
 
 from edgepose.bench.measure import DEFAULT_SETTINGS
 from edgepose.runtime.backends import edgetpu_probe
-from edgepose.runtime.backends.edgetpu import LIBRARY_VARIABLE, is_compiled, libedgetpu_device
+from edgepose.runtime.backends.edgetpu import LIBRARY_VARIABLE, EdgeTpuBackend, is_compiled, libedgetpu_device
+from edgepose.runtime.backends.litert import import_interpreter
 from edgepose.runtime.bench_record import bench_bundle
 from edgepose.runtime.bench_table import bench_table
 from edgepose.runtime.bundle import Bundle
@@ -180,7 +182,7 @@ def test_every_result_of_the_cpu_is_marked(unfinished, tmp_path, capfd):
     assert "by the CPU, not the accelerator" in capfd.readouterr().out
     report = check_probe(Bundle.open(unfinished), allow_cpu=True)
     assert "by the CPU" in report.summary
-    measured = bench_bundle(unfinished, settings=BRIEF, allow_cpu=True)
+    measured = bench_bundle(unfinished, settings=BRIEF, accelerator=(None, True))
     assert measured["kind"] == "host-simulated"
     assert "warning: BY THE CPU" in bench_table(measured)
     assert measured["engine"]["fallback"]
@@ -210,3 +212,19 @@ def test_without_permission_to_fall_back_the_command_exits_1(unfinished, tmp_pat
     assert printed.out == ""
     assert "hint: " in printed.err
     assert "Traceback" not in printed.err
+
+
+def test_the_runtime_that_libedgetpu_is_built_for_comes_first(tmp_path, monkeypatch):
+    """Where both are installed; stand-ins that name themselves, as only one is ever here."""
+    for name in ("tflite_runtime", "ai_edge_litert"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("")
+        (tmp_path / name / "interpreter.py").write_text("class Interpreter(object):\n    pass\n")
+        for module in (name, name + ".interpreter"):
+            monkeypatch.delitem(sys.modules, module, raising=False)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert import_interpreter(EdgeTpuBackend.modules)[0].__name__ == "tflite_runtime"
+    assert import_interpreter()[0].__name__ == "ai_edge_litert"
+    for name in ("tflite_runtime", "ai_edge_litert"):  # the tests that follow need the real one
+        for module in (name, name + ".interpreter"):
+            del sys.modules[module]

@@ -48,7 +48,7 @@ def test_canonical_bytes_round_trip():
         ("name", "", "name is missing"),
         ("precision", "int4", "precision is 'int4'"),
         ("engine", [], "engine is missing or not an object"),
-        ("engine.format", "tensorrt", "format is 'tensorrt'"),
+        ("engine.format", "coreml", "format is 'coreml'"),
         ("engine.member", "other", "engine.member names 'other'"),
         ("engine.macs", -1, "engine.macs is -1"),
         ("engine.macs", 1.5, "not a whole number"),

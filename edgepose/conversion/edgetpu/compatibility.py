@@ -24,7 +24,8 @@ TAKEN, UNCERTAIN, LEFT = "mapped", "uncertain", "not mapped"
 class OperatorVerdict:
     """What becomes of one operator: ``verdict`` is mapped, uncertain or not mapped; ``status`` is the compiler's word.
 
-    ``rule`` decides it; ``mend`` would change it. Both are empty where it is mapped.
+    ``rule`` decides it, ``tensor`` is the one that it is about, where it is about one; ``mend`` would change it, and is
+    empty where it is mapped.
     """
 
     index: int
@@ -33,8 +34,30 @@ class OperatorVerdict:
     output: str
     verdict: str
     status: str
-    rule: str = ""
-    mend: str = ""
+    rule: str
+    mend: str
+    tensor: str
+
+
+@dataclass(frozen=True)
+class ReportRow:
+    """``count`` operators of a kind and version that meet the same verdict by the same rule.
+
+    ``tensor``: the first that the rule is about, empty where it is about none.
+    """
+
+    operator: str
+    version: int
+    verdict: str
+    status: str
+    rule: str
+    mend: str
+    count: int
+    tensor: str
+
+    def __str__(self) -> str:
+        concerned = f" ('{self.tensor}')" if self.tensor else ""
+        return f"{self.count} x {self.operator} v{self.version}: {self.rule}{concerned}"
 
 
 @dataclass(frozen=True)
@@ -61,6 +84,14 @@ class CompatibilityReport:
     def blocking(self) -> tuple[OperatorVerdict, ...]:
         """The operators that are not predicted to be mapped."""
         return tuple(each for each in self.operators if each.verdict != TAKEN)
+
+    def rows(self, *, blocking: bool = False) -> list[ReportRow]:
+        """The verdicts put together, in the graph's order; those that are not mapped alone where ``blocking``."""
+        groups: dict[tuple[str, int, str, str, str, str], list[OperatorVerdict]] = {}
+        for each in self.blocking if blocking else self.operators:
+            key = (each.operator, each.version, each.verdict, each.status, each.rule, each.mend)
+            groups.setdefault(key, []).append(each)
+        return [ReportRow(*key, len(group), group[0].tensor) for key, group in groups.items()]
 
     @property
     def whole(self) -> bool:
@@ -132,11 +163,12 @@ def _verdicts(file: TfliteFile) -> list[OperatorVerdict]:
         finding = find(file, operator)
         needs = set(operator.inputs)
         if needs & cut and (finding is None or not finding.certain):
-            verdict = (LEFT, BEHIND, "an operator before it is not mapped", "mend that one")
+            verdict = (LEFT, BEHIND, "an operator before it is not mapped", "mend that one", "")
         elif finding is None:
-            verdict = (TAKEN, MAPPED, "", "")
+            verdict = (TAKEN, MAPPED, RULES[operator.name].text, "", "")
         else:
-            verdict = (LEFT if finding.certain else UNCERTAIN, finding.status, finding.rule, finding.mend)
+            certainty = LEFT if finding.certain else UNCERTAIN
+            verdict = (certainty, finding.status, finding.rule, finding.mend, finding.tensor)
         if verdict[0] != LEFT:
             taken.update(operator.outputs)
         elif needs & (taken | cut):

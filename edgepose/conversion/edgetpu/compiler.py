@@ -84,12 +84,13 @@ def _run_once(engine: bytes, compiler: Path, time_limit_s: int, folder: Path, at
             raise ConversionError(f"cannot start {compiler}: {error.strerror}", HOW_TO_INSTALL) from error
         try:
             exit_code = process.wait(time_limit_s + GRACE_S)
-        except subprocess.TimeoutExpired as error:
+        except BaseException as error:  # Ctrl-C included
+            _end_all(process)
+            if not isinstance(error, subprocess.TimeoutExpired):
+                raise
             raise ConversionError(
                 f"{compiler.name} did not end within {time_limit_s} s", "allow it more with --time-limit"
             ) from error
-        finally:
-            _end_all(process)
     text = _tail(printed)
     output = results / f"{source.stem}_edgetpu.tflite"
     data = output.read_bytes() if output.is_file() and 0 < output.stat().st_size <= MAX_FILE_BYTES else None

@@ -38,7 +38,7 @@ def require_mappable(report: CompatibilityReport) -> None:
     """Raise :class:`GateError` with the blocking rows where the whole engine is not predicted to map."""
     if report.whole:
         return
-    rows = [f"{each.operator} v{each.version} ('{each.output}'): {each.rule}" for each in report.blocking]
+    rows = map(str, report.rows(blocking=True))
     raise GateError(
         f"the Edge TPU is predicted not to take the whole engine: {'; '.join([*report.problems, *rows])}",
         "let the rest run on the CPU with --no-require-full-mapping, or use a Lite variant",

@@ -16,6 +16,16 @@ from edgepose.network.variants import VARIANTS, Variant
 
 # What squeeze-and-excitation and swish are made of; the Lite variants have none of it.
 EXTRA_OPERATORS = ("LOGISTIC", "MEAN", "MUL", "QUANTIZE")
+# Percent of joints that int8 leaves within 0.1 head of the float model's, and points of PCKh@50 that it loses, on 600
+# upright persons (benchmarks/results/quantisation-*.json).
+RECORDED = {
+    "RT": (86.1, 0.3),
+    "I": (87.2, 0.2),
+    "II": (86.8, 0.3),
+    "RT_LITE": (91.3, 0.4),
+    "I_LITE": (92.8, 0.4),
+    "II_LITE": (91.5, 0.3),
+}
 
 
 @dataclass(frozen=True)
@@ -76,17 +86,21 @@ def _warnings(predicted: CompatibilityReport, compilation: Compilation | None, v
     extra = {name: counts[name] for name in EXTRA_OPERATORS if name in counts}
     if extra:
         words = ", ".join(f"{count} {name}" for name, count in extra.items())
-        lite = f"{variant.name}_LITE"
-        advised = lite if lite in VARIANTS else "RT_LITE"
+        advised = f"{variant.name}_LITE" if f"{variant.name}_LITE" in VARIANTS else "II_LITE"
+        losses = "; ".join(
+            f"in int8 {name} keeps {RECORDED[name][0]} % of the joints within 0.1 head of its float model's and loses "
+            f"{RECORDED[name][1]} points of PCKh@50"
+            for name in (variant.name, advised)
+            if name in RECORDED
+        )
         warnings.append(
             f"{variant.name} is not made for the Edge TPU: {sum(extra.values())} of its {len(predicted.operators)} "
-            f"operators ({words}) are squeeze-and-excitation and swish, which {advised} does without; docs/coral.md "
-            "compares what they lose in int8"
+            f"operators ({words}) are squeeze-and-excitation and swish, which {advised} does without; {losses}"
         )
     if compilation is None:
         warnings += predicted.cautions
     if compilation is None and not predicted.whole:
-        rows = "; ".join([*predicted.problems, *(f"{each.operator}: {each.rule}" for each in predicted.blocking)])
+        rows = "; ".join([*predicted.problems, *map(str, predicted.rows(blocking=True))])
         warnings.append(f"not every operator is predicted to map: {rows}")
     if compilation is not None and not compilation.whole:
         rows = "; ".join(f"{row.count} x {row.operator}: {row.status}" for row in compilation.blocking)

@@ -6,7 +6,7 @@ issues of google-coral/edgetpu where the table is silent. Statuses are those of 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -38,12 +38,16 @@ LARGE_ELEMENTS = 1 << 18
 
 
 class Finding(NamedTuple):
-    """Why an operator is not, or may not be, taken: the compiler's status, the rule, what would mend it."""
+    """Why an operator is not, or may not be, taken: the compiler's status, the rule, what would mend it.
+
+    ``tensor``: the name of the one concerned, where it is one.
+    """
 
     status: str
     rule: str
     mend: str
     certain: bool = True
+    tensor: str = ""
 
 
 Check = Callable[[TfliteFile, Operator], Finding | None]
@@ -51,11 +55,13 @@ Check = Callable[[TfliteFile, Operator], Finding | None]
 
 @dataclass(frozen=True)
 class Rule:
-    """``runtime``: the first Edge TPU runtime that takes the operator; ``parameters``: inputs that must be constant.
+    """``text``: the published limitation, in words.
 
+    ``runtime``: the first Edge TPU runtime that takes the operator; ``parameters``: inputs that must be constant;
     ``checks``: what else must hold.
     """
 
+    text: str = "no limitation"
     runtime: int = FIRST_RUNTIME
     parameters: tuple[int, ...] = ()
     checks: tuple[Check, ...] = field(default=())
@@ -66,8 +72,11 @@ def find(file: TfliteFile, operator: Operator) -> Finding | None:
     rule = RULES.get(operator.name)
     if operator.custom or rule is None:
         return _unsupported(operator)
-    checks = (_version, _constants, _data_type, _static, _rank, _batch, *rule.checks)
-    return next((finding for check in checks if (finding := check(file, operator)) is not None), None)
+    checks = (_version, _no_floats, _constants, _integers, _static, _rank, _batch, *rule.checks)
+    try:
+        return next((finding for check in checks if (finding := check(file, operator)) is not None), None)
+    except IndexError:
+        return Finding(LIMITED, "it lacks a tensor that it must have", "make the model again: this file is damaged")
 
 
 def is_too_new(operator: Operator) -> bool:
@@ -101,52 +110,59 @@ def _version(file: TfliteFile, operator: Operator) -> Finding | None:
     )
 
 
+def _no_floats(file: TfliteFile, operator: Operator) -> Finding | None:
+    return _data_type([tensor for tensor in _tensors(file, operator) if tensor.dtype.startswith(("float", "bfloat"))])
+
+
 def _constants(file: TfliteFile, operator: Operator) -> Finding | None:
     for place in RULES[operator.name].parameters:
         if place < len(operator.inputs) and operator.inputs[place] >= 0:
             tensor = file.tensors[operator.inputs[place]]
             if tensor.data is None:
-                return Finding(NOT_CONSTANT, f"'{tensor.name}' is computed", "make it a constant of the model")
+                return _concerning(tensor, NOT_CONSTANT, "a parameter is computed", "make it a constant of the model")
     return None
 
 
-def _data_type(file: TfliteFile, operator: Operator) -> Finding | None:
-    tensors = [*file.read(operator), *file.written(operator)]
-    for tensor in tensors:
-        allowed = INTEGERS if tensor.data is None else PARAMETERS
-        if tensor.dtype not in allowed:
-            return Finding(
-                DATA_TYPE,
-                f"'{tensor.name}' is {tensor.dtype}; the Edge TPU computes in int8 and uint8",
-                "quantise the whole model to int8, its input and output included",
-            )
-    for tensor in tensors:
-        if tensor.dtype in INTEGERS and not tensor.quantised:
-            return Finding(DATA_TYPE, f"'{tensor.name}' has no scale", "quantise the whole model to int8")
-    return None
+def _integers(file: TfliteFile, operator: Operator) -> Finding | None:
+    tensors = _tensors(file, operator)
+    wrong = [each for each in tensors if each.dtype not in (INTEGERS if each.data is None else PARAMETERS)]
+    return _data_type(wrong) or next(
+        (
+            _concerning(tensor, DATA_TYPE, f"{tensor.dtype} without a scale", "quantise the whole model to int8")
+            for tensor in tensors
+            if tensor.dtype in INTEGERS and not tensor.quantised
+        ),
+        None,
+    )
+
+
+def _data_type(wrong: Sequence[Tensor]) -> Finding | None:
+    if not wrong:
+        return None
+    rule = f"{wrong[0].dtype}, where the Edge TPU computes in int8 and uint8"
+    return _concerning(wrong[0], DATA_TYPE, rule, "quantise the whole model to int8, its input and output included")
 
 
 def _static(file: TfliteFile, operator: Operator) -> Finding | None:
-    for tensor in [*file.read(operator), *file.written(operator)]:
+    for tensor in _tensors(file, operator):
         if tensor.dynamic:
-            return Finding(LIMITED, f"'{tensor.name}' has no fixed shape", "convert with a fixed input shape")
+            return _concerning(tensor, LIMITED, "no fixed shape", "convert with a fixed input shape")
     return None
 
 
 def _rank(file: TfliteFile, operator: Operator) -> Finding | None:
-    for tensor in [*file.read(operator), *file.written(operator)]:
+    for tensor in _tensors(file, operator):
         # Filters have four sides; batches have a rule of their own.
         if tensor.data is None and any(side > 1 for side in tensor.shape[1:-INNERMOST]):
-            return Finding(
-                RANK, f"'{tensor.name}' is {_sides(tensor)}", "keep all but the three innermost sides of it at 1"
-            )
+            rule = "more than three sides above 1"
+            return _concerning(tensor, RANK, rule, "keep all but the three innermost sides at 1")
     return None
 
 
 def _batch(file: TfliteFile, operator: Operator) -> Finding | None:
-    for tensor in [*file.read(operator), *file.written(operator)]:
+    for tensor in _tensors(file, operator):
         if tensor.data is None and len(tensor.shape) > INNERMOST and tensor.shape[0] != 1:
-            return Finding(RANK, f"'{tensor.name}' is a batch of {tensor.shape[0]}", "convert with a batch of 1")
+            return _concerning(tensor, RANK, f"a batch of {tensor.shape[0]}", "convert with a batch of 1")
     return None
 
 
@@ -183,7 +199,7 @@ def _mean(file: TfliteFile, operator: Operator) -> Finding | None:
     axes = _axes(file, operator)
     if axes is None:
         return Finding(NOT_CONSTANT, "its axes are computed", "make them a constant of the model")
-    shape = file.tensors[operator.inputs[0]].shape
+    shape = _input(file, operator, 0).shape
     if 0 in axes and len(shape) > INNERMOST:
         return Finding(LIMITED, "it averages over the batch", "average over height, width or channels alone")
     if len(shape) - 1 in axes and shape[-1] % 4:
@@ -193,7 +209,7 @@ def _mean(file: TfliteFile, operator: Operator) -> Finding | None:
 
 def _not_the_batch(file: TfliteFile, operator: Operator) -> Finding | None:
     axes = _axes(file, operator)
-    rank = len(file.tensors[operator.inputs[0]].shape)
+    rank = len(_input(file, operator, 0).shape)
     if axes is None:
         return Finding(NOT_CONSTANT, "its axes are computed", "make them a constant of the model")
     if 0 in axes and rank > INNERMOST:
@@ -209,8 +225,8 @@ def _pack(file: TfliteFile, operator: Operator) -> Finding | None:
 
 
 def _split(file: TfliteFile, operator: Operator) -> Finding | None:
-    axes = file.tensors[operator.inputs[0]].integers()
-    rank = len(file.tensors[operator.inputs[1]].shape)
+    axes = _input(file, operator, 0).integers()
+    rank = len(_input(file, operator, 1).shape)
     if axes is None:
         return Finding(NOT_CONSTANT, "its axis is computed", "make it a constant of the model")
     if rank and axes and axes[0] % rank == 0:
@@ -219,20 +235,20 @@ def _split(file: TfliteFile, operator: Operator) -> Finding | None:
 
 
 def _pad(file: TfliteFile, operator: Operator) -> Finding | None:
-    amounts = file.tensors[operator.inputs[1]].integers() or []
+    amounts = _input(file, operator, 1).integers() or []
     if any(amounts[:2]):
         return Finding(LIMITED, "it pads the batch", "pad height, width or channels alone")
     return None
 
 
 def _flat_alpha(file: TfliteFile, operator: Operator) -> Finding | None:
-    if all(side == 1 for side in file.tensors[operator.inputs[1]].shape[:-1]):
+    if all(side == 1 for side in _input(file, operator, 1).shape[:-1]):
         return None
     return Finding(LIMITED, "its alpha is not one number a channel", "share alpha over height and width")
 
 
 def _softmax(file: TfliteFile, operator: Operator) -> Finding | None:
-    tensor = file.tensors[operator.inputs[0]]
+    tensor = _input(file, operator, 0)
     if _wide_sides(tensor) > 1:
         return Finding(LIMITED, f"it reads {_sides(tensor)}, not one row", "flatten what it reads")
     if tensor.elements > SOFTMAX_ELEMENTS:
@@ -241,7 +257,7 @@ def _softmax(file: TfliteFile, operator: Operator) -> Finding | None:
 
 
 def _plain_slice(file: TfliteFile, operator: Operator) -> Finding | None:
-    strides = file.tensors[operator.inputs[3]].integers() if len(operator.inputs) > 3 else None
+    strides = _input(file, operator, 3).integers() if len(operator.inputs) > 3 else None
     if strides is not None and any(stride != 1 for stride in strides):
         return Finding(LIMITED, f"its strides are {strides}", "use strides of 1")
     if any(operator.options.get(mask, 0) for mask in ("EllipsisMask", "NewAxisMask")):
@@ -250,10 +266,10 @@ def _plain_slice(file: TfliteFile, operator: Operator) -> Finding | None:
 
 
 def _large(file: TfliteFile, operator: Operator) -> Finding | None:
-    tensor = max([file.tensors[operator.inputs[0]], *file.written(operator)], key=lambda one: one.elements)
+    tensor = max([_input(file, operator, 0), *file.written(operator)], key=lambda one: one.elements)
     if tensor.elements <= LARGE_ELEMENTS:
         return None
-    return Finding(LIMITED, f"'{tensor.name}' is large: {_sides(tensor)}", "use a smaller input", certain=False)
+    return _concerning(tensor, LIMITED, f"more than {LARGE_ELEMENTS:,} elements", "use a smaller input", certain=False)
 
 
 def _interpolation(file: TfliteFile, operator: Operator) -> Finding | None:
@@ -270,9 +286,24 @@ def _transposed(file: TfliteFile, operator: Operator) -> Finding | None:
     )
 
 
+def _concerning(tensor: Tensor, status: str, rule: str, mend: str, certain: bool = True) -> Finding:
+    return Finding(status, rule, mend, certain, tensor.name)
+
+
+def _tensors(file: TfliteFile, operator: Operator) -> list[Tensor]:
+    return [*file.read(operator), *file.written(operator)]
+
+
+def _input(file: TfliteFile, operator: Operator, place: int) -> Tensor:
+    """The tensor at ``place`` among those that ``operator`` reads. Raises :class:`IndexError` where there is none."""
+    if operator.inputs[place] < 0:
+        raise IndexError
+    return file.tensors[operator.inputs[place]]
+
+
 def _axes(file: TfliteFile, operator: Operator) -> set[int] | None:
-    axes = file.tensors[operator.inputs[1]].integers()
-    rank = max(len(file.tensors[operator.inputs[0]].shape), 1)
+    axes = _input(file, operator, 1).integers()
+    rank = max(len(_input(file, operator, 0).shape), 1)
     return None if axes is None else {axis % rank for axis in axes}
 
 
@@ -284,46 +315,57 @@ def _sides(tensor: Tensor) -> str:
     return " x ".join(map(str, tensor.shape)) or "one number"
 
 
-_CONVOLUTION = Rule(parameters=(1, 2), checks=(_same_dilation,))
+_CONVOLUTION = Rule(
+    "the same dilation both ways; filters and bias constant", parameters=(1, 2), checks=(_same_dilation,)
+)
 _ANY = Rule()
 RULES: dict[str, Rule] = {
     "ADD": _ANY,
-    "AVERAGE_POOL_2D": Rule(checks=(_no_activation,)),
-    "CONCATENATION": Rule(checks=(_no_activation, _zero_padding_join)),
+    "AVERAGE_POOL_2D": Rule("no fused activation", checks=(_no_activation,)),
+    "CONCATENATION": Rule(
+        "no fused activation; a constant only of zeros, and beside one other input",
+        checks=(_no_activation, _zero_padding_join),
+    ),
     "CONV_2D": _CONVOLUTION,
     "DEPTHWISE_CONV_2D": _CONVOLUTION,
     "EXPAND_DIMS": Rule(runtime=13, parameters=(1,)),
-    "FULLY_CONNECTED": Rule(parameters=(1, 2), checks=(_fully_connected,)),
+    "FULLY_CONNECTED": Rule(
+        "weights in the default format; one row comes out", parameters=(1, 2), checks=(_fully_connected,)
+    ),
     "L2_NORMALIZATION": _ANY,
     "LOGISTIC": _ANY,
     "MAXIMUM": _ANY,
-    "MAX_POOL_2D": Rule(checks=(_no_activation,)),
-    "MEAN": Rule(parameters=(1,), checks=(_mean,)),
+    "MAX_POOL_2D": Rule("no fused activation", checks=(_no_activation,)),
+    "MEAN": Rule(
+        "not over the batch; over channels only where they are a multiple of 4", parameters=(1,), checks=(_mean,)
+    ),
     "MINIMUM": _ANY,
     "MUL": _ANY,
-    "PACK": Rule(runtime=13, checks=(_pack,)),
-    "PAD": Rule(parameters=(1,), checks=(_pad,)),
-    "PRELU": Rule(runtime=13, parameters=(1,), checks=(_flat_alpha,)),
+    "PACK": Rule("not along the batch", runtime=13, checks=(_pack,)),
+    "PAD": Rule("not of the batch", parameters=(1,), checks=(_pad,)),
+    "PRELU": Rule("one alpha a channel", runtime=13, parameters=(1,), checks=(_flat_alpha,)),
     "QUANTIZE": Rule(runtime=13),
-    "REDUCE_MAX": Rule(runtime=14, parameters=(1,), checks=(_not_the_batch,)),
-    "REDUCE_MIN": Rule(runtime=14, parameters=(1,), checks=(_not_the_batch,)),
+    "REDUCE_MAX": Rule("not over the batch", runtime=14, parameters=(1,), checks=(_not_the_batch,)),
+    "REDUCE_MIN": Rule("not over the batch", runtime=14, parameters=(1,), checks=(_not_the_batch,)),
     "RELU": _ANY,
     "RELU6": _ANY,
     "RELU_N1_TO_1": _ANY,
-    "RESHAPE": Rule(checks=(_large,)),
-    "RESIZE_BILINEAR": Rule(parameters=(1,), checks=(_interpolation,)),
-    "RESIZE_NEAREST_NEIGHBOR": Rule(parameters=(1,), checks=(_interpolation,)),
+    "RESHAPE": Rule("large tensors may be left to the CPU", checks=(_large,)),
+    "RESIZE_BILINEAR": Rule("large sizes may be left to the CPU", parameters=(1,), checks=(_interpolation,)),
+    "RESIZE_NEAREST_NEIGHBOR": Rule("large sizes may be left to the CPU", parameters=(1,), checks=(_interpolation,)),
     "RSQRT": Rule(runtime=14),
     "SLICE": Rule(parameters=(1, 2)),
-    "SOFTMAX": Rule(checks=(_softmax,)),
+    "SOFTMAX": Rule("of one row of at most 16,000", checks=(_softmax,)),
     "SPACE_TO_DEPTH": _ANY,
-    "SPLIT": Rule(parameters=(0,), checks=(_split,)),
+    "SPLIT": Rule("not along the batch", parameters=(0,), checks=(_split,)),
     "SQUARED_DIFFERENCE": Rule(runtime=14),
     "SQUEEZE": _ANY,
-    "STRIDED_SLICE": Rule(parameters=(1, 2, 3), checks=(_plain_slice,)),
+    "STRIDED_SLICE": Rule("strides of 1; no ellipsis or new axis", parameters=(1, 2, 3), checks=(_plain_slice,)),
     "SUB": _ANY,
-    "SUM": Rule(runtime=13, parameters=(1,), checks=(_not_the_batch,)),
+    "SUM": Rule("not over the batch", runtime=13, parameters=(1,), checks=(_not_the_batch,)),
     "TANH": _ANY,
     "TRANSPOSE": Rule(runtime=14, parameters=(1,)),
-    "TRANSPOSE_CONV": Rule(runtime=13, parameters=(0, 1, 3), checks=(_transposed,)),
+    "TRANSPOSE_CONV": Rule(
+        "single ones are reported as left to the CPU", runtime=13, parameters=(0, 1, 3), checks=(_transposed,)
+    ),
 }

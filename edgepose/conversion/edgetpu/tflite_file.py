@@ -6,6 +6,8 @@ schema classes that ``ai-edge-litert`` ships.
 
 from __future__ import annotations
 
+import math
+import stat
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,7 @@ from edgepose.runtime.errors import ConversionError
 MAX_FILE_BYTES = 100_000_000
 MAX_TENSORS = 100_000
 MAX_RANK = 16
+MAX_NAME_BYTES = 200
 DTYPES = {code: name.lower() for name, code in vars(schema.TensorType).items() if name.isupper()}
 ACTIVATIONS = {code: name for name, code in vars(schema.ActivationFunctionType).items() if name.isupper()}
 # Where newer files say a buffer lies that is not in the flatbuffer; 0 and 1 mean that it is.
@@ -66,7 +69,7 @@ class Tensor:
     @property
     def elements(self) -> int:
         """How many numbers it holds."""
-        return int(np.prod(self.shape, dtype=np.int64))
+        return math.prod(self.shape)
 
     def integers(self) -> list[int] | None:
         """The values of an int32 or int64 constant, flat; None for any other tensor."""
@@ -113,9 +116,11 @@ class TfliteFile:
 def read_tflite_path(path: Path) -> bytes:
     """The bytes of the file at ``path``. Raises :class:`ConversionError` where it cannot be read or is too large."""
     try:
-        if path.is_dir():
-            raise ConversionError(f"{path} is a folder, not a TFLite file", "name the file")
-        size = path.stat().st_size
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # a pipe would wait for its writer
+            kind = "a folder" if path.is_dir() else "no regular file"
+            raise ConversionError(f"{path} is {kind}, not a TFLite file", "name the file")
+        size = status.st_size
         if size > MAX_FILE_BYTES:
             raise ConversionError(
                 f"{path} has {size / 1e6:.0f} MB; at most {MAX_FILE_BYTES / 1e6:.0f} MB are read",
@@ -166,7 +171,7 @@ def _code(entry: Any) -> tuple[str, int, bool]:
     # Files older than schema 3a have the deprecated field alone.
     code = max(entry.BuiltinCode(), entry.DeprecatedBuiltinCode())
     custom = code == schema.BuiltinOperator.CUSTOM
-    name = (entry.CustomCode() or b"CUSTOM").decode("utf-8", "replace")
+    name = _printable(entry.CustomCode() or b"CUSTOM")
     return (name if custom else OPERATOR_NAMES.get(code, f"OPERATOR_{code}")), entry.Version(), custom
 
 
@@ -184,7 +189,7 @@ def _tensor(model: Any, tensor: Any) -> Tensor:
     content = _array(buffer.DataAsNumpy())
     outside = buffer.Offset() not in _INSIDE
     return Tensor(
-        name=(tensor.Name() or b"").decode("utf-8", "replace"),
+        name=_printable(tensor.Name() or b""),
         shape=shape,
         dynamic=-1 in (*shape, *signature),
         dtype=DTYPES.get(tensor.Type(), f"type {tensor.Type()}"),
@@ -217,6 +222,12 @@ def _indices(array: Any, tensors: int, least: int) -> tuple[int, ...]:
     if any(not least <= index < tensors for index in indices):
         raise ValueError("an operator refers to a tensor that is not there")
     return indices
+
+
+def _printable(name: bytes) -> str:
+    """A name as it may be shown: bounded, without what would move a terminal's cursor."""
+    text = name[:MAX_NAME_BYTES].decode("utf-8", "replace")
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 
 
 def _array(values: Any) -> np.ndarray:

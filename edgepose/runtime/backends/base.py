@@ -1,5 +1,7 @@
 """What every inference engine looks like to the estimator, and the checks that hold for all of them."""
 
+from typing import Optional  # noqa: F401 - in a type comment
+
 import numpy as np
 
 from edgepose.runtime.errors import EngineError
@@ -18,7 +20,7 @@ class Backend(object):
     library = ""
     version = ""
     #: Why an accelerator's engine runs on the CPU; None where it runs where it should.
-    fallback = None
+    fallback = None  # type: Optional[str]
 
     def __init__(self, spec, data, threads):
         """Load ``data`` (the engine's bytes), whose tensors are those of ``spec`` (:class:`EngineSpec`).

@@ -6,7 +6,7 @@ import re
 
 from edgepose.runtime.backends.edgetpu_failures import explain, not_compiled
 from edgepose.runtime.backends.edgetpu_probe import probe_delegate
-from edgepose.runtime.backends.litert import LiteRtBackend
+from edgepose.runtime.backends.litert import MODULES, LiteRtBackend
 from edgepose.runtime.edgetpu_devices import attached_edge_tpus
 from edgepose.runtime.errors import EngineError, UsageError
 
@@ -73,6 +73,9 @@ class EdgeTpuBackend(_RenamedTensors):
     The delegate is tried in a process of its own first, engine and all: a libedgetpu that does not fit the runtime
     takes the process down with it.
     """
+
+    # Builds of libedgetpu are for tflite_runtime: where both are installed, that is the one that fits.
+    modules = MODULES[::-1]
 
     def __init__(self, spec, data, threads, device=None):
         self._options = {} if device is None else {"device": libedgetpu_device(device)}

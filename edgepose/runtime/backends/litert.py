@@ -16,9 +16,11 @@ class LiteRtBackend(Backend):
     """Runs a TFLite engine on the CPU, XNNPACK included where the library has it."""
 
     library = "LiteRT"
+    #: The packages that are tried, in this order.
+    modules = MODULES
 
     def _load(self, data, threads):
-        module, interpreter_class = import_interpreter()
+        module, interpreter_class = import_interpreter(self.modules)
         self.library = module.__name__
         self.version = getattr(module, "__version__", "unknown")
         if data[4:8] != FILE_IDENTIFIER:
@@ -63,10 +65,13 @@ class LiteRtBackend(Backend):
         self._interpreter = None
 
 
-def import_interpreter():
-    """(package, its ``Interpreter`` class). Raises :class:`EngineError` naming the command that installs one."""
+def import_interpreter(modules=MODULES):
+    """(package, its ``Interpreter`` class) of the first of ``modules`` that is here.
+
+    Raises :class:`EngineError` naming the command that installs one.
+    """
     failures = []  # type: List[Exception]
-    for name in MODULES:
+    for name in modules:
         try:
             return importlib.import_module(name), importlib.import_module(name + ".interpreter").Interpreter
         except ModuleNotFoundError as error:

@@ -24,10 +24,7 @@ class OnnxRuntimeBackend(Backend):
         except Exception as error:
             raise library_error("onnxruntime", [error])
         self.version = onnxruntime.__version__
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = _ERRORS_ONLY
+        options = self._options(onnxruntime, threads)
         try:
             self._session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
         # ONNX Runtime has an exception class for each of its error codes, and no public base for them.
@@ -47,6 +44,13 @@ class OnnxRuntimeBackend(Backend):
             if not fixed:
                 raise EngineError("the engine's {} is {} {}".format(role, node.type, node.shape), "convert again")
             require_same_tensor(role, spec, node.name, node.shape, _DTYPES[node.type])
+
+    def _options(self, onnxruntime, threads):
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = _ERRORS_ONLY
+        return options
 
     def _infer(self, tensor):
         try:

@@ -1,6 +1,7 @@
 """The static report on whole files, ours and others', damaged ones included."""
 
 import contextlib
+import os
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from tflite_models import IMAGE, WEIGHTS, Op, T, convolution, tflite, whole_mode
 
 from edgepose.conversion.edgetpu.compatibility import report_compatibility
 from edgepose.conversion.edgetpu.memory import GROWTH, LARGEST_MAPPED, ON_CHIP_BYTES, SMALLEST_FAILED
-from edgepose.conversion.edgetpu.operator_rules import BEHIND, DATA_TYPE, MAPPED, UNSUPPORTED
+from edgepose.conversion.edgetpu.operator_rules import BEHIND, DATA_TYPE, MAPPED, RULES, UNSUPPORTED
 from edgepose.conversion.edgetpu.tflite_file import MAX_FILE_BYTES, parse_tflite, read_tflite_path
 from edgepose.runtime.errors import ConversionError
 
@@ -162,6 +163,30 @@ def test_files_are_bounded_before_they_are_read(tmp_path):
     with pytest.raises(ConversionError, match=r"200 MB; at most 100 MB"):
         read_tflite_path(path)
     assert path.stat().st_size > MAX_FILE_BYTES
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ConversionError, match="no regular file"):
+        read_tflite_path(tmp_path / "pipe")
+
+
+@pytest.mark.parametrize("name", sorted(RULES))
+@pytest.mark.parametrize("inputs", [(), ("x",), (None, None, None, None), ("x", None)])
+def test_operators_that_lack_tensors_are_reported(name, inputs):
+    data = tflite({"x": T(IMAGE), "y": T(IMAGE)}, [Op(name, inputs, ("y",))])
+    assert len(report_compatibility(data).operators) == 1
+
+
+def test_names_cannot_write_to_the_terminal():
+    data = tflite({"x": T(IMAGE), "y\x1b[2J": T(IMAGE)}, [Op("RELU", ("x",), ("y\x1b[2J",))], outputs=("x",))
+    assert report_compatibility(data).operators[0].output == "y\N{REPLACEMENT CHARACTER}[2J"
+
+
+def test_sides_beyond_any_integer_are_counted():
+    huge = T((1, 2**31 - 1, 2**31 - 1, 2**31 - 1))
+    report = report_compatibility(tflite({"x": huge, "y": T(IMAGE)}, [Op("RELU", ("x",), ("y",))]))
+    assert report.memory.activation_verdict == "too large"
 
 
 @pytest.mark.parametrize(("name", "complaint"), [("missing.tflite", "there is no file"), ("", "is a folder")])

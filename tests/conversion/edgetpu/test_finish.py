@@ -1,6 +1,11 @@
 """Finishing a bundle: the compiled engine goes in, everything else stays, and nothing is half-written."""
 
 import hashlib
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from compiler_logs import LARGE, failure, success
@@ -126,3 +131,21 @@ def test_a_foreign_file_is_not_replaced(bundle, options, tmp_path):
     with pytest.raises(UsageError, match="is not an edgepose bundle"):
         finish(bundle, precious, options(step()))
     assert precious.read_text() == "not a bundle"
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_interrupted_the_compiler_ends_and_the_file_stays(bundle, options, number, code):
+    compiler = Path(str(options(step(seconds=600)).compiler))
+    before = bundle.read_bytes()
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    words = [sys.executable, "-m", "edgepose", "finish", str(bundle), "--edgetpu-compiler", str(compiler)]
+    process = subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, text=True)
+    while not compiler.with_suffix(".pid").exists():
+        assert process.poll() is None, process.stderr.read()
+    process.send_signal(number)
+    _, told = process.communicate(timeout=60)
+    assert (process.returncode, "nothing was left half-written" in told) == (code, True)
+    assert bundle.read_bytes() == before
+    assert sorted(path.name for path in bundle.parent.iterdir()) == ["bin", "tiny.edgepose"]
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(compiler.with_suffix(".pid").read_text()), 0)
