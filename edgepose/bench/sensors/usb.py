@@ -3,9 +3,7 @@
 import os
 
 from edgepose.bench.sensors.reading import Found, file_sensor, find_paths, read_text
-
-# As it comes up, and once its firmware has been loaded.
-CORAL = (("1a6e", "089a"), ("18d1", "9302"))
+from edgepose.runtime.edgetpu_devices import USB_IDS
 
 
 def find_usb(root="/"):
@@ -13,7 +11,7 @@ def find_usb(root="/"):
     sensors = []
     for device in find_paths(root, "sys/bus/usb/devices/[0-9]*"):
         identity = tuple(read_text(os.path.join(device, name)) for name in ("idVendor", "idProduct"))
-        if identity in CORAL:
+        if identity in USB_IDS:
             name = "coral " + os.path.basename(device)
             sensors.append(file_sensor("usb_link", name, "Mbit/s", os.path.join(device, "speed")))
     return Found(sensors, {} if sensors else {"usb_link": "no Coral accelerator on USB"})
