@@ -13,6 +13,7 @@ from benchmarks import (
     decoder,
     end_to_end,
     footprint,
+    gpu_check,
     half_precision,
     network,
     peers,
@@ -38,9 +39,10 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], Iterable[Report]]] = {
     ],
     "footprint": lambda options: [footprint.run(options.bundles, options.quick)],
     "tensorrt_acceptance": lambda options: [tensorrt_acceptance.run(options.bundles, options.quick)],
+    "gpu_check": lambda options: [gpu_check.run(options.quick)],
 }
-# What wants a Python of its own is named to be run.
-DEFAULT = [name for name in BENCHMARKS if name != "tensorrt_acceptance"]
+# What not every machine can do is named to be run.
+DEFAULT = [name for name in BENCHMARKS if name not in ("tensorrt_acceptance", "gpu_check")]
 
 
 def main() -> int:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from edgepose.data_files import data_folder
+from edgepose.runtime.backends.tensorrt.policy import computes_in
 from edgepose.runtime.errors import EdgeposeError, UsageError
 from edgepose.targets import all_targets, get_target, read_target
 
@@ -82,3 +83,36 @@ def test_a_wrong_target_file_is_refused_with_its_field(tmp_path: Path, pattern: 
     with pytest.raises(EdgeposeError, match=re.escape(complaint)) as caught:
         read_target(path)
     assert str(path) in str(caught.value)
+
+
+def test_what_a_jetson_computes_in_is_what_its_gpu_has():
+    jetsons = [target for target in all_targets().values() if target.family == "jetson"]
+    assert len(jetsons) == 8
+    for target in jetsons:
+        stack = target.tensorrt
+        major, minor = stack.compute_capability
+        assert f"SM {major}.{minor}" in target.compute
+        assert stack.oldest <= stack.newest
+        for name, support in target.precisions.items():
+            assert support.supported == computes_in(stack.compute_capability, name), (target.name, name)
+    assert get_target("host").tensorrt is None
+
+
+@pytest.mark.parametrize(
+    ("pattern", "replacement", "complaint"),
+    [
+        (r"^newest = .*\n", "", "[tensorrt] does not hold exactly"),
+        (r"^dla_cores = 0", "dla_cores = -1", "tensorrt.dla_cores is -1"),
+        (r"^dla_cores = 0", "dla_cores = true", "tensorrt.dla_cores is True"),
+        (r'^oldest = "8.0"', 'oldest = "8"', "tensorrt.oldest is '8'"),
+        (r'^compute_capability = "5.3"', "compute_capability = [5, 3]", "tensorrt.compute_capability is [5, 3]"),
+    ],
+)
+def test_a_wrong_tensorrt_table_is_refused_with_its_field(tmp_path, pattern, replacement, complaint):
+    text = (data_folder("targets") / "jetson-nano.toml").read_text()
+    changed, count = re.subn(pattern, replacement, text, count=1, flags=re.MULTILINE)
+    assert count == 1
+    path = tmp_path / "jetson-nano.toml"
+    path.write_text(changed)
+    with pytest.raises(EdgeposeError, match=re.escape(complaint)):
+        read_target(path)

@@ -90,6 +90,11 @@ class PoseEstimator(object):
         return name if self.fallback is None else name + ON_CPU
 
     @property
+    def engine_record(self):
+        """How TensorRT's engine came to be (:class:`EngineRecord`); None for any other engine."""
+        return self._backend.record
+
+    @property
     def fallback(self):
         """Why the CPU does the accelerator's work, in a sentence; None where it does not."""
         return self._backend.fallback

@@ -1,8 +1,11 @@
 """Requests that cannot be: one clear error each, the documented exit code, and no file."""
 
 import re
+from dataclasses import replace
 
 import pytest
+
+from edgepose.targets import get_target
 
 CONVERT = ("convert", "--variant", "RT", "--target", "raspberry-pi-4")
 
@@ -21,7 +24,6 @@ CONVERT = ("convert", "--variant", "RT", "--target", "raspberry-pi-4")
         ((*CONVERT, "--engine", "tensorrt"), "does not run 'tensorrt' engines"),
         ((*CONVERT, "--engine", "onnx", "--precision", "fp16"), "fp32 alone"),
         ((*CONVERT, "--onnx", "a.onnx", "--checkpoint", "a.h5"), "two sources"),
-        (("convert", "--variant", "RT", "--target", "jetson-nano"), "does not convert for jetson-nano yet"),
         (("convert", "--variant", "RT", "--target", "jetson-nano", "--precision", "int8"), "SM 5.3"),
         ((*CONVERT, "--require-full-mapping"), "raspberry-pi-4 has no Edge TPU"),
         (("convert", "--variant", "RT", "--target", "coral-usb", "--time-limit", "0"), "a time limit of 0 s cannot be"),
@@ -68,3 +70,12 @@ def test_a_missing_bundle_is_named(type_command, tmp_path, command):
     typed = type_command(command, tmp_path / "none.edgepose", *extra)
     assert typed.code == 1
     assert "none.edgepose" in re.sub(r"\n", "", typed.err)
+
+
+def test_a_device_whose_engine_is_still_to_come_is_refused_with_those_that_are_ready(type_command, monkeypatch):
+    unready = replace(get_target("jetson-nano"), ready=False)
+    monkeypatch.setattr("edgepose.conversion.plan.get_target", lambda name: unready)
+    typed = type_command("convert", "--variant", "RT", "--target", "jetson-nano")
+    assert typed.code == 2
+    assert "does not convert for jetson-nano yet" in typed.err
+    assert "it converts for coral-dev-board" in typed.err

@@ -11,7 +11,7 @@ from python_environments import environment_python
 from stub_libraries import write_stub_libraries
 
 HERE = Path(__file__).parent
-TABLE = json.loads((HERE.parent / "runtime" / "tensorrt" / "tensorrt_api.json").read_text())
+TABLE = json.loads((HERE.parent / "runtime" / "jetson" / "tensorrt_api.json").read_text())
 # Version in the table: the wheel that has its bindings.
 WHEELS = {
     "8.6": "tensorrt-bindings==8.6.1",

@@ -1,6 +1,6 @@
 """What every inference engine looks like to the estimator, and the checks that hold for all of them."""
 
-from typing import Optional  # noqa: F401 - in a type comment
+from typing import Any, Optional  # noqa: F401 - in type comments
 
 import numpy as np
 
@@ -21,6 +21,8 @@ class Backend(object):
     version = ""
     #: Why an accelerator's engine runs on the CPU; None where it runs where it should.
     fallback = None  # type: Optional[str]
+    #: How an engine that was built here came to be; None for one that came finished.
+    record = None  # type: Any
 
     def __init__(self, spec, data, threads):
         """Load ``data`` (the engine's bytes), whose tensors are those of ``spec`` (:class:`EngineSpec`).

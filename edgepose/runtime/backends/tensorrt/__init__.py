@@ -8,7 +8,7 @@ from edgepose.runtime.backends.tensorrt.board import is_jetson, read_board
 from edgepose.runtime.backends.tensorrt.cuda import CudaRuntime
 from edgepose.runtime.backends.tensorrt.libraries import MissingTensorRtError, import_tensorrt
 from edgepose.runtime.backends.tensorrt.options import TensorRtOptions
-from edgepose.runtime.errors import EngineError
+from edgepose.runtime.errors import EngineError, UsageError
 
 __all__ = ["TensorRtOptions", "build_ahead", "open_tensorrt"]
 
@@ -20,6 +20,8 @@ def open_tensorrt(spec, data, threads, options=None, simulate=False, allow_cpu=F
     ONNX Runtime computes the graph, *host-simulated*. On a Jetson that is an error without ``allow_cpu``. Raises
     :class:`EngineError` where the engine cannot be built or run, :class:`UsageError` for options that cannot be.
     """
+    if simulate and options is not None:
+        raise UsageError("--simulate runs nothing in TensorRT", "leave its options out, or --simulate")
     options = TensorRtOptions() if options is None else options
     options.require_possible()
     reason = "simulated, as asked for"

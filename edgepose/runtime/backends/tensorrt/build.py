@@ -52,8 +52,9 @@ def build_engine(trt, level, onnx, build, dla, workspace_mb, timings, progress):
         data = builder.build_serialized_network(network, config)
     except MemoryError:
         return None
-    if monitor is not None and monitor.interrupted is not None:
-        raise monitor.interrupted
+    for interrupted in (log.interrupted, monitor and monitor.interrupted):
+        if interrupted is not None:
+            raise interrupted
     if data is None:
         if log.memory_ran_out:
             return None

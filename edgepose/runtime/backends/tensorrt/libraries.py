@@ -15,19 +15,23 @@ class MissingTensorRtError(EdgeposeError):
 def import_tensorrt():
     """The module ``tensorrt``. Raises :class:`MissingTensorRtError` where it is not there, broken, or too old."""
     python = "python{}.{}".format(*sys.version_info[:2])
+    missing = MissingTensorRtError(
+        "TensorRT's Python bindings are not installed for {}".format(python),
+        "JetPack brings them for the system's own python3: sudo apt install python3-libnvinfer; in a virtual "
+        "environment, make it with --system-site-packages",
+    )
     try:
         trt = importlib.import_module("tensorrt")
     except ModuleNotFoundError as error:
         if error.name != "tensorrt":
             raise _broken(error)
-        raise MissingTensorRtError(
-            "TensorRT's Python bindings are not installed for {}".format(python),
-            "JetPack brings them for the system's own python3: sudo apt install python3-libnvinfer; in a virtual "
-            "environment, make it with --system-site-packages",
-        )
+        raise missing
     # A library built for another numpy, Python or libc fails in its own ways.
     except Exception as error:
         raise _broken(error)
+    # A folder of that name, on the search path, imports as well.
+    if getattr(trt, "__file__", None) is None:
+        raise missing
     version = version_of(trt)
     if version < OLDEST:
         raise MissingTensorRtError(

@@ -30,14 +30,20 @@ def _make_log(trt):
         def __init__(self):
             trt.ILogger.__init__(self)
             self._errors = collections.deque(maxlen=KEPT)  # type: Any
+            #: Ctrl-C or SIGTERM, where it arrived in here: TensorRT would print it and go on.
+            self.interrupted = None
 
         def log(self, severity, msg):
-            if severity in (trt.ILogger.Severity.ERROR, trt.ILogger.Severity.INTERNAL_ERROR):
-                self._errors.append(str(msg).strip())
+            try:
+                if severity in (trt.ILogger.Severity.ERROR, trt.ILogger.Severity.INTERNAL_ERROR):
+                    self._errors.append(str(msg).strip())
+            except BaseException as error:
+                self.interrupted = error
 
         def clear(self):
             """Forget what came so far."""
             self._errors.clear()
+            self.interrupted = None
 
         @property
         def errors(self):

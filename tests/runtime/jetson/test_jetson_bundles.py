@@ -119,6 +119,39 @@ def test_the_command_line_builds_and_runs_on_a_board(new_board, bundle, capfd, m
     assert double.released
 
 
+def test_a_build_that_is_interrupted_on_the_command_line_leaves_nothing(new_board, bundle, capfd, monkeypatch):
+    double = new_board("8.2")
+    install(monkeypatch, double)
+    monkeypatch.setenv("EDGEPOSE_ENGINES", double.folder)
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    double.world.during_build = interrupt
+    assert main(["build"], bundle) == 130
+    assert "error: interrupted" in capfd.readouterr().err
+    assert not [name for name in os.listdir(double.folder) if name.endswith(".engine")]
+    assert double.released
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["check", "--simulate", "--dla", "0"], "--simulate runs nothing in TensorRT"),
+        (["check", "--tpu", "0"], "tensorrt engines run on no Edge TPU"),
+        (["check", "--dla", "9"], "the DLA core is 9"),
+        (["build", "--workspace", "1"], "the workspace in MB is 1"),
+        (["build", "--workspace", "lots"], "invalid int value"),
+    ],
+)
+def test_options_that_cannot_be_are_usage_errors(bundle, capfd, words, complaint):
+    try:
+        assert main(words, bundle) == 2
+    finally:
+        printed = capfd.readouterr().err
+    assert complaint in printed
+
+
 def install(monkeypatch, double):
     from tensorrt_double import make_tensorrt
 
@@ -149,11 +182,22 @@ def test_bindings_that_do_not_serve_are_named(monkeypatch, tmp_path, module, wor
     monkeypatch.delitem(sys.modules, "tensorrt", raising=False)
 
 
+def test_a_folder_of_the_name_is_not_taken_for_the_bindings(monkeypatch, tmp_path):
+    (tmp_path / "tensorrt").mkdir()
+    monkeypatch.delitem(sys.modules, "tensorrt", raising=False)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(MissingTensorRtError, match="bindings are not installed"):
+        import_tensorrt()
+    monkeypatch.delitem(sys.modules, "tensorrt", raising=False)
+
+
 def test_bindings_without_a_gpu_are_simulated_off_a_board_and_do_not_build(monkeypatch):
     require_library("onnx")
     from edgepose.runtime.backends import tensorrt
 
-    monkeypatch.setitem(sys.modules, "tensorrt", types.SimpleNamespace(__version__="10.3.0"))
+    monkeypatch.setitem(
+        sys.modules, "tensorrt", types.SimpleNamespace(__version__="10.3.0", __file__="tensorrt/__init__.py")
+    )
 
     def find():
         raise MissingTensorRtError("CUDA finds no GPU: no CUDA-capable device is detected (100)", "look")

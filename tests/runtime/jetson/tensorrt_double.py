@@ -311,6 +311,7 @@ def make_tensorrt(version, world):
     """A module as ``import tensorrt`` gives it, of ``version`` as in '8.2'."""
     api = API[version]
     trt = types.ModuleType("tensorrt")
+    trt.__file__ = "tensorrt/__init__.py"
     trt.__version__ = "{}.{}".format(version, world.release)
     trt.float32 = FLOAT
     trt.IHostMemory = bytes  # all that is asked of it is its buffer

@@ -281,6 +281,21 @@ def test_ctrl_c_in_the_progress_monitor_ends_the_build(new_board, monkeypatch):
     assert files(board, "*.engine") == []
 
 
+def test_ctrl_c_while_tensorrt_says_something_ends_the_build(new_board):
+    """What is raised in a callback, TensorRT prints and forgets."""
+
+    class Interrupting(object):
+        def __str__(self):
+            raise KeyboardInterrupt
+
+    board = new_board()
+    board.world.failure = Interrupting()
+    with pytest.raises(KeyboardInterrupt):
+        board.open()
+    board.world.failure = None
+    board.open().close()
+
+
 def test_kernel_timings_are_kept_and_a_damaged_file_of_them_is_not_used(new_board):
     board = new_board()
     board.open().close()
