@@ -16,6 +16,7 @@ from benchmarks import (
     gpu_check,
     half_precision,
     network,
+    peers,
     quantisation,
     tensorrt_acceptance,
 )
@@ -33,6 +34,9 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], Iterable[Report]]] = {
     "decoder": lambda options: [decoder.run(options.quick)],
     "network": lambda options: [network.run(options.bundles, options.quick)],
     "end_to_end": lambda options: [end_to_end.run(options.bundles, options.quick)],
+    "peers": lambda options: [
+        peers.run(options.bundles, options.quick, options.variants, options.peer, options.persons)
+    ],
     "footprint": lambda options: [footprint.run(options.bundles, options.quick)],
     "tensorrt_acceptance": lambda options: [tensorrt_acceptance.run(options.bundles, options.quick)],
     "gpu_check": lambda options: [gpu_check.run(options.quick)],
@@ -51,9 +55,13 @@ def main() -> int:
         nargs="+",
         choices=ALL_VARIANTS,
         default=ALL_VARIANTS,
-        help="precisions of these alone",
+        help="precisions and peers of these alone",
     )
     parser.add_argument("--seeds", type=int, choices=range(1, 10), help="calibration sets a variant in quantisation")
+    parser.add_argument(
+        "--peer", type=Path, action="append", default=[], help="a MoveNet or BlazePose TFLite file to run beside them"
+    )
+    parser.add_argument("--persons", type=int, default=peers.PERSONS, help="how many persons the peers look at")
     parser.add_argument("--plots", action="store_true", help="write the pages and plots from the records alone")
     options = parser.parse_args()
     if options.plots:
@@ -81,6 +89,9 @@ def _write_pages() -> None:
 
 
 def _show(report: Report) -> int:
+    if report.benchmark == "peers":
+        peers.print_table(report)
+        return 0
     for figure in report.figures:
         verdict = "" if not figure.bound else "ok" if figure.holds else "DOES NOT HOLD"
         value = f"{figure.value:>10.2f} {figure.unit:<6}"

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from edgepose.evaluation.bootstrap import share_intervals
+from edgepose.bench.bootstrap import share_intervals
 from edgepose.evaluation.drift import drift
 from edgepose.evaluation.predictions import Predictions
 from edgepose.evaluation.score import truth_distances

@@ -22,8 +22,9 @@ from edgepose.runtime.backends.tensorrt.board import read_board
 from edgepose.runtime.backends.tensorrt.cuda import CudaRuntime
 from edgepose.runtime.backends.tensorrt.libraries import MissingTensorRtError, import_tensorrt, version_of
 from edgepose.runtime.backends.tensorrt.policy import computes_in
+from edgepose.runtime.bench_command import bench_settings
+from edgepose.runtime.bench_record import bench_bundle
 from edgepose.runtime.bundle import Bundle
-from edgepose.runtime.latency import bench_bundle
 from edgepose.runtime.probe import check_probe
 
 VARIANTS = ("RT", "RT_LITE")
@@ -110,7 +111,7 @@ def _check(report: Report, title: str, precision: str, path: Path, options: Tens
     with PoseEstimator(bundle, tensorrt=options) as estimator:
         mended = _record(estimator)["built"]
     probe = check_probe(bundle, tensorrt=options)
-    latency = bench_bundle(path, seconds=SECONDS, tensorrt=options)
+    latency = bench_bundle(path, settings=bench_settings(SECONDS), accelerator=(None, False, options))
     within = 100 * float((np.linalg.norm(built - simulated, axis=2) <= 0.1 * heads[:, None]).mean())
     report.add(
         Figure(

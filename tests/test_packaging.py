@@ -31,6 +31,11 @@ def test_targets_and_calibration_reach_the_wheel(wheel):
 def test_every_module_and_the_licence_reach_the_wheel_and_no_test_does(wheel):
     names = set(wheel.namelist())
     assert {str(path.relative_to(ROOT)) for path in (ROOT / "edgepose").rglob("*.py")} <= names
+    assert {
+        "edgepose/records/bench-record-2.json",
+        "edgepose/reports/page.html",
+        "edgepose/reports/published.toml",
+    } <= names
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert any(name.endswith("licenses/NOTICE") for name in names)
     assert not [name for name in names if name.startswith(("tests", "benchmarks", "docs"))]

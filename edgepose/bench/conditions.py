@@ -2,71 +2,85 @@
 
 import os
 import platform
-import sys
+import re
+
+from edgepose.bench.sensors.clocks import governors, highest_clock_mhz
+from edgepose.bench.sensors.memory import system_mb
+from edgepose.bench.sensors.reading import find_program, output_of, read_text
+from edgepose.bench.sensors.thermal import find_temperatures
 
 DEVICE_TREE_MODEL = "/proc/device-tree/model"
-CPU_INFO = "/proc/cpuinfo"
-PROCESS_STATUS = "/proc/self/status"
-GOVERNOR = "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"
-TEMPERATURE = "/sys/class/thermal/thermal_zone0/temp"
+NVPMODEL = ("usr/sbin/nvpmodel", "usr/bin/nvpmodel")
 
 
-def conditions():
+def conditions(root="/"):
     """What the machine says about itself now, as plain values for JSON; None for what it does not say."""
     import cv2
     import numpy
 
-    temperature = _first_line(TEMPERATURE)
+    temperatures = [sensor.read() for sensor in find_temperatures(root).sensors]
+    temperatures = [one for one in temperatures if one is not None]
     return {
-        "machine": machine_model(),
+        "machine": machine_model(root),
+        "processor": _processor(root),
         "architecture": platform.machine(),
         "processors": os.cpu_count(),
+        "memory_mb": system_mb("MemTotal", root),
         "load_average": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
-        "governor": _first_line(GOVERNOR),
-        "temperature_c": int(temperature) / 1000.0 if temperature and temperature.lstrip("-").isdigit() else None,
+        "governor": governors(root),
+        "highest_clock_mhz": highest_clock_mhz(root),
+        "temperature_c": max(temperatures) if temperatures else None,
+        "power_mode": _power_mode(root),
         "system": platform.platform(),
+        "os": _os_name(root),
+        "kernel": platform.release(),
+        "l4t": _first_line(os.path.join(root, "etc/nv_tegra_release")),
         "python": platform.python_version(),
         "numpy": numpy.__version__,
         "opencv": cv2.__version__,
+        "emulator": emulator(),
     }
 
 
-def machine_model():
+def machine_model(root="/"):
     """The board's name where there is a device tree, else the processor's."""
-    model = _first_line(DEVICE_TREE_MODEL)
-    if model:
-        return model.rstrip("\0")
-    try:
-        with open(CPU_INFO) as file:
-            for line in file:
-                if line.lower().startswith("model name"):
-                    return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
+    return (
+        read_text(os.path.join(root, DEVICE_TREE_MODEL.lstrip("/")))
+        or _processor(root)
+        or platform.processor()
+        or platform.machine()
+    )
 
 
-def peak_memory_mb():
-    """The largest resident set of this process so far, in MB (10^6 bytes); None where the system does not say."""
+def emulator():
+    """Path of the program that translates this process's instructions (QEMU's user mode); None where they run as such.
+
+    QEMU answers for ``/proc/self/exe`` with the program that it runs, and lets ``/proc/thread-self/exe`` tell itself.
+    """
     try:
-        with open(PROCESS_STATUS) as file:
-            for line in file:
-                if line.startswith("VmHWM:"):
-                    return round(int(line.split()[1]) * 1024 / 1e6, 1)
-    except OSError:
-        pass
-    try:
-        import resource
-    except ImportError:  # not on Windows
+        told, true = os.readlink("/proc/self/exe"), os.readlink("/proc/thread-self/exe")
+    except OSError:  # not on this system
         return None
-    # Bytes on macOS, KiB elsewhere.
-    unit = 1 if sys.platform == "darwin" else 1024
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6, 1)
+    return true if "qemu" in os.path.basename(true) and true != told else None
+
+
+def _processor(root):
+    found = re.search(r"^model name\s*:\s*(.+)$", read_text(os.path.join(root, "proc/cpuinfo")) or "", re.MULTILINE)
+    return found.group(1).strip() if found else None
+
+
+def _os_name(root):
+    found = re.search(r'^PRETTY_NAME="?([^"\n]+)', read_text(os.path.join(root, "etc/os-release")) or "", re.MULTILINE)
+    return found.group(1) if found else None
+
+
+def _power_mode(root):
+    """What ``nvpmodel -q`` says of a Jetson, as in 'MAXN' or '10W'."""
+    program = find_program(root, *NVPMODEL)
+    found = re.search(r"NV Power Mode\s*:\s*(\S+)", output_of(program, "-q") or "") if program else None
+    return found.group(1) if found else None
 
 
 def _first_line(path):
-    try:
-        with open(path) as file:
-            return file.readline(200).strip() or None
-    except (OSError, UnicodeDecodeError):
-        return None
+    text = read_text(path)
+    return text.split("\n")[0][:200] if text else None

@@ -10,12 +10,14 @@ from edgepose.cli import (
     bench,
     calibrate,
     check,
+    compare,
     convert,
     doctor,
     evaluate,
     figure,
     finish,
     inspect,
+    report,
     run,
     targets,
     variants,
@@ -34,7 +36,22 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (convert, finish, run, inspect, check, evaluate, calibrate, bench, variants, targets, doctor, figure):
+for command in (
+    convert,
+    finish,
+    run,
+    inspect,
+    check,
+    evaluate,
+    calibrate,
+    bench,
+    report,
+    compare,
+    variants,
+    targets,
+    doctor,
+    figure,
+):
     app.command()(getattr(command, command.__name__.rsplit(".", 1)[1]))
 app.command("eval", hidden=True)(evaluate.evaluate)
 app.add_typer(weights.app, name="weights")

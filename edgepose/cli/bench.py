@@ -1,32 +1,171 @@
-"""``edgepose bench``: latency and memory of a bundle on this machine."""
+"""``edgepose bench``: what a bundle does on this machine, or on devices over SSH."""
 
 from __future__ import annotations
 
+import multiprocessing
+import shlex
+import sys
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import typer
 
 from edgepose.cli.accelerator import ALLOW_CPU_HELP, TPU_HELP
-from edgepose.cli.console import err, print_json
+from edgepose.cli.console import err, print_warning
+from edgepose.cli.evaluate import Subset, open_float_engine, open_subset
+from edgepose.cli.progress import CountedProgress
+from edgepose.runtime.errors import UsageError
+
+if TYPE_CHECKING:
+    from edgepose.evaluation.datasets import PoseDataset
+    from edgepose.runtime.bundle import Bundle
+
+RECORDS = Path("bench-records")
 
 
 def bench(
-    file: Path = typer.Argument(..., help="The bundle."),
-    seconds: float = typer.Option(5.0, "--seconds", help="Measure at least this long."),
+    file: Path | None = typer.Argument(None, help="The bundle; a fleet file may name others."),
+    seconds: float = typer.Option(5.0, "--seconds", help="Measure at least this long, once steady."),
+    soak: float | None = typer.Option(None, "--soak", help="Measure a sustained load of that many minutes instead."),
+    source: list[Path] = typer.Option([], "--source", help="Images or videos to read frames of (the probe's crops)."),
+    dataset: Path | None = typer.Option(None, "--dataset", help="Measure drift on this data set, not on the probe."),
+    images: Path | None = typer.Option(None, "--images", help="The folder of its pictures, where it is elsewhere."),
+    subset: Subset = typer.Option(Subset.ALL, "--subset", help="All persons of it, the upright, or the others."),
+    reference: Path | None = typer.Option(
+        None, "--reference", help="A float bundle of the same checkpoint; else the conversion's cache is searched."
+    ),
+    label: str | None = typer.Option(None, "--label", help="What the record calls this device."),
+    output: Path | None = typer.Option(
+        None, "--output", "-o", help="Write the record to this file; with devices, records to this folder."
+    ),
+    max_drift: float | None = typer.Option(
+        None, "--max-drift", help="Exit 3 where more points of PCKh@50, or of PCKh@10, are lost."
+    ),
+    max_p95_ms: float | None = typer.Option(None, "--max-p95-ms", help="Exit 3 where the p95 of the latency is more."),
+    max_rss_mb: float | None = typer.Option(None, "--max-rss-mb", help="Exit 3 where the peak memory is more."),
     threads: int | None = typer.Option(None, "--threads", help="Threads of the engine."),
     tpu: str | None = typer.Option(None, "--tpu", help=TPU_HELP),
     allow_cpu: bool = typer.Option(False, "--allow-cpu", help=ALLOW_CPU_HELP),
-    as_json: bool = typer.Option(False, "--json", help="Print every sample and the conditions as JSON."),
+    device: list[str] = typer.Option([], "--device", help="Bench there instead: what ssh is given. Several at once."),
+    fleet: Path | None = typer.Option(None, "--fleet", help="A TOML file of devices and bundles."),
+    python: str = typer.Option("python3", "--python", help="The Python of each --device."),
+    folder: str = typer.Option("", "--folder", help="Where on each --device the bundle is put; its home folder."),
+    ssh_command: str = typer.Option("ssh", "--ssh-command", help="The SSH client, and options of it."),
+    again: bool = typer.Option(False, "--again", help="Run what has been measured already, too."),
+    as_json: bool = typer.Option(False, "--json", help="Print the record, every sample included, as JSON."),
 ) -> None:
-    """Measure the latency of each stage and the peak memory here, on the bundle's own probe."""
+    """Measure latency, memory, heat, power and drift of a bundle, with the conditions they were taken under."""
+    from edgepose.bench.gates import Limits
+    from edgepose.runtime.bench_command import bench_settings
+
+    settings = bench_settings(seconds, soak)
+    limits = Limits(max_drift, max_p95_ms, max_rss_mb)
+    if dataset is None and (images, reference, subset) != (None, None, Subset.ALL):
+        raise UsageError("--images, --subset and --reference belong to --dataset", "name the data set")
+    if device or fleet is not None:
+        if source or label is not None or tpu is not None or allow_cpu:
+            raise UsageError(
+                "--source, --label, --tpu and --allow-cpu are of this machine, not of devices",
+                "names stand in the fleet file",
+            )
+        from edgepose.cli.bench_devices import bench_devices
+        from edgepose.fleet.device import Device, Job
+        from edgepose.fleet.fleet_file import read_fleet
+
+        jobs = [] if fleet is None else read_fleet(fleet)
+        if device:
+            jobs += [Job(Device(host, python=python, folder=folder), _named(file)) for host in dict.fromkeys(device)]
+        jobs = [
+            replace(job, seconds=seconds, soak_minutes=soak, threads=threads if threads else job.threads, limits=limits)
+            for job in jobs
+        ]
+        target = output or RECORDS
+        with ExitStack() as stack:
+            if dataset is not None:
+                sets = {
+                    path: stack.enter_context(_probe_set(path, dataset, images, subset, reference))
+                    for path in dict.fromkeys(job.bundle for job in jobs)
+                }
+                jobs = [replace(job, probe=sets[job.bundle].path, drift_source=sets[job.bundle].source) for job in jobs]
+            code = bench_devices(jobs, target, shlex.split(ssh_command), again=again, as_json=as_json)
+        err.print(f"records: {target}; see them with 'edgepose report {target}'", markup=False, soft_wrap=True)
+        raise typer.Exit(code)
+
     from edgepose.runtime.announce import announced
-    from edgepose.runtime.latency import bench_bundle, latency_table
+    from edgepose.runtime.bench_command import require_gate, require_place, write_record
+    from edgepose.runtime.bench_record import bench_bundle
+    from edgepose.runtime.bench_table import bench_table
     from edgepose.runtime.quiet import engine_chatter_hidden
 
-    err.print(f"measuring {file.name} for at least {seconds:g} s", style="dim", markup=False)
-    with announced(), engine_chatter_hidden():
-        report = bench_bundle(file, threads, seconds, tpu, allow_cpu)
+    bundle = _named(file)
+    require_place(None if output is None else str(output))
+    with ExitStack() as stack:
+        probe = None
+        if dataset is not None:
+            probe = stack.enter_context(_probe_set(bundle, dataset, images, subset, reference)).path
+        bar = stack.enter_context(CountedProgress(f"measuring {bundle.name}"))
+        stack.enter_context(announced())
+        stack.enter_context(engine_chatter_hidden())
+        record = bench_bundle(
+            bundle,
+            threads=threads,
+            settings=settings,
+            limits=limits,
+            sources=source,
+            probe=probe,
+            label=label,
+            accelerator=(tpu, allow_cpu),
+            progress=lambda _, done, total: bar(int(done), None if total is None else int(total)),
+        )
+    write_record(record, None if output is None else str(output))
     if as_json:
-        print_json(report)
+        write_record(record, "-")
     else:
-        print(latency_table(report))  # noqa: T201
+        sys.stdout.write(bench_table(record) + "\n")
+    require_gate(record)
+
+
+class _ProbeSet(NamedTuple):
+    path: Path
+    source: str
+
+
+@contextmanager
+def _probe_set(
+    file: Path, dataset: Path, images: Path | None, subset: Subset, reference: Path | None
+) -> Iterator[_ProbeSet]:
+    """The data set as a file that the bundle's own code measures drift on, here or on a device; removed after it."""
+    from edgepose.runtime.bundle import Bundle
+
+    bundle = Bundle.open(file)
+    peer = open_float_engine(bundle, reference, needed=True)
+    assert peer is not None
+    persons = open_subset(dataset, images, subset)
+    for remark in persons.remarks:
+        print_warning(remark)
+    with tempfile.TemporaryDirectory(prefix="edgepose-bench-") as folder:
+        path = Path(folder) / "probe.zip"
+        # In a process of its own: the float engine's memory must not be told to be the bundle's.
+        context = multiprocessing.get_context("spawn")
+        with CountedProgress("the float model's joints"), ProcessPoolExecutor(1, context) as pool:
+            pool.submit(_write_probe_set, path, bundle, peer, persons).result()
+        yield _ProbeSet(path, persons.name)
+
+
+def _write_probe_set(path: Path, bundle: Bundle, peer: Bundle, persons: PoseDataset) -> None:
+    from edgepose.evaluation.probe_set_writer import write_probe_set
+    from edgepose.runtime.quiet import engine_chatter_hidden
+
+    with engine_chatter_hidden():
+        write_probe_set(path, bundle, peer, persons)
+
+
+def _named(file: Path | None) -> Path:
+    if file is None:
+        raise UsageError("there is no bundle to bench", "edgepose bench FILE.edgepose")
+    return file

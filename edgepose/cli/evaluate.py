@@ -78,8 +78,8 @@ def evaluate(
     check_crop_scale(crop_scale)
     check_picture("--worst", worst)
     bundle = Bundle.open(file)
-    peer = _reference(bundle, reference, needed=limits.any)
-    persons = _open_dataset(dataset, images, subset)
+    peer = open_float_engine(bundle, reference, needed=limits.any)
+    persons = open_subset(dataset, images, subset)
     limits.require_possible(persons)
     check_replaces_none("--worst", worst, {record.image for record in persons.records})
     for remark in persons.remarks:
@@ -112,7 +112,7 @@ def evaluate(
         raise GateError(f"the gate does not hold: {gate}")
 
 
-def _reference(bundle: Bundle, path: Path | None, *, needed: bool) -> Bundle | None:
+def open_float_engine(bundle: Bundle, path: Path | None, *, needed: bool) -> Bundle | None:
     """The float engine to compare with. A float bundle without a gate has nothing to lose against."""
     from edgepose.evaluation.float_reference import (
         FLOAT_PRECISION,
@@ -135,7 +135,8 @@ def _reference(bundle: Bundle, path: Path | None, *, needed: bool) -> Bundle | N
     return found
 
 
-def _open_dataset(path: Path, images: Path | None, subset: Subset) -> PoseDataset:
+def open_subset(path: Path, images: Path | None, subset: Subset) -> PoseDataset:
+    """The data set at ``path``, or a part of it. Raises :class:`UsageError` for a part that it does not tell."""
     from edgepose.evaluation.datasets import open_dataset, refuse_unused_images
     from edgepose.evaluation.evaluate import PARTS
     from edgepose.runtime.errors import UsageError

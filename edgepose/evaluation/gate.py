@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from edgepose.evaluation.bootstrap import Interval
+from edgepose.bench.bootstrap import Interval
 from edgepose.evaluation.datasets import PoseDataset
 from edgepose.evaluation.drift import Drift
 from edgepose.runtime.errors import UsageError

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from edgepose.evaluation.bootstrap import Interval, share_intervals
+from edgepose.bench.bootstrap import Interval, share_intervals
 from edgepose.runtime.errors import DatasetError
 from edgepose.runtime.joints import JOINTS
 

@@ -61,6 +61,10 @@ class ConversionError(EdgeposeError):
     """A stage of the conversion pipeline cannot do its work."""
 
 
+class RecordError(EdgeposeError):
+    """A bench record is missing, damaged, or of a schema that this edgepose does not read."""
+
+
 class DatasetError(EdgeposeError):
     """An evaluation or calibration data set cannot be read as such."""
 

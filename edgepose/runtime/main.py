@@ -1,7 +1,7 @@
 """The command line that a bundle carries: ``python3 FILE.edgepose run|info|check|bench|build``.
 
-Exit codes: 0 done, 1 failed, 2 usage, 3 the engine does not agree with its float model, 130 interrupted,
-143 terminated.
+Exit codes: 0 done, 1 failed, 2 usage, 3 the engine does not agree with its float model or a bound is not kept,
+130 interrupted, 143 terminated.
 """
 
 import argparse
@@ -36,7 +36,7 @@ def _parser(bundle_path):
     parser = argparse.ArgumentParser(
         prog="python3 " + name,
         description="Sixteen joints of the person in a picture: EfficientPose for this device, in one file.",
-        epilog="exit codes: 0 done, 1 failed, 2 usage, 3 the engine does not agree with its float model",
+        epilog="exit codes: 0 done, 1 failed, 2 usage, 3 a gate does not hold: of check, or of a bound asked of bench",
     )
     parser.add_argument("--version", action="version", version="edgepose " + __version__)
     commands = parser.add_subparsers(dest="command", metavar="run|info|check|bench|build")
@@ -61,11 +61,19 @@ def _parser(bundle_path):
     _add_engine_options(check)
     check.set_defaults(work=_check)
 
-    bench = commands.add_parser("bench", help="measure latency and memory on this device")
-    bench.add_argument(
-        "--json", metavar="PATH", nargs="?", const="-", help="print every sample and the conditions, or write them"
-    )
+    bench = commands.add_parser("bench", help="measure latency, memory, heat, power and drift on this device")
+    bench.add_argument("--json", metavar="PATH", nargs="?", const="-", help="write the record, or print it (-)")
     bench.add_argument("--seconds", metavar="S", type=float, default=5.0, help="measure at least this long (5)")
+    bench.add_argument("--soak", metavar="MINUTES", type=float, help="measure a sustained load of that long instead")
+    bench.add_argument(
+        "--source", metavar="PATH", action="append", default=[], help="images or videos to read frames of"
+    )
+    bench.add_argument("--probe", metavar="SET", help="measure drift on a set that 'edgepose bench --dataset' made")
+    bench.add_argument("--label", metavar="NAME", help="what the record calls this device")
+    bench.add_argument("--max-drift", metavar="P", type=float, help="exit 3 where more points of PCKh are lost")
+    bench.add_argument("--max-p95-ms", metavar="MS", type=float, help="exit 3 where the p95 of the latency is more")
+    bench.add_argument("--max-rss-mb", metavar="MB", type=float, help="exit 3 where the peak memory is more")
+    bench.add_argument("--attended", metavar="MARK", help=argparse.SUPPRESS)  # by 'edgepose bench --device'
     _add_engine_options(bench)
     bench.set_defaults(work=_bench)
 
@@ -180,21 +188,9 @@ def _check(bundle_path, options):
 
 
 def _bench(bundle_path, options):
-    from edgepose.runtime.announce import announced
-    from edgepose.runtime.atomic import write_bytes
-    from edgepose.runtime.latency import bench_bundle, latency_table
-    from edgepose.runtime.quiet import engine_chatter_hidden
+    from edgepose.runtime.bench_command import bench
 
-    with announced(), engine_chatter_hidden():
-        report = bench_bundle(bundle_path, options.threads, options.seconds, *_engine_options(options))
-    document = json.dumps(report, indent=1, sort_keys=True) + "\n"
-    if options.json == "-":
-        sys.stdout.write(document)
-        return EXIT_DONE
-    if options.json is not None:
-        write_bytes(options.json, document.encode("ascii"))
-    _print(latency_table(report))
-    return EXIT_DONE
+    return bench(bundle_path, options, _engine_options(options))
 
 
 def _build(bundle_path, options):

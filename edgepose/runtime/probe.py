@@ -25,7 +25,8 @@ CROP_SIDE_IN_HEADS = 10.0
 REQUIRED_AGREEMENT = {"fp32": 0.95, "fp16": 0.95, "int8": 0.5}
 
 # ``keypoints`` float32 [16, 2] and ``scores`` [16]: the float model's, in pixels of ``image`` (uint8 [H, W, 3] BGR).
-# ``truth`` [16, 2] where it is known; ``head``: length of the head in pixels, for scale.
+# ``truth`` [16, 2] where it is known, NaN for joints whose truth is not;
+# ``head``: length of the head in pixels, for scale.
 ProbeCrop = NamedTuple(
     "ProbeCrop",
     [
@@ -82,7 +83,7 @@ def read_probe(bundle):
         decoder, crops = document["decoder"], document["crops"]
         if decoder not in DECODERS or not 1 <= len(crops) <= MAX_CROPS:
             raise ValueError("decoder {!r}, {} crops".format(decoder, len(crops)))
-        return Probe(decoder, [_crop(bundle, crop) for crop in crops])
+        return Probe(decoder, [read_crop(bundle.read, crop) for crop in crops])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BundleError("{}: {} is not a probe: {}".format(bundle.path, POSES_MEMBER, error), "convert again")
 
@@ -112,17 +113,21 @@ def check_probe(bundle, threads=None, device=None, allow_cpu=False, tensorrt=Non
     )
 
 
-def _crop(bundle, document):
+def read_crop(read, document):
+    """The :class:`ProbeCrop` of one entry of a probe's ``crops``; ``read(member)`` gives its picture's bytes.
+
+    Raises ``ValueError``, ``KeyError`` or ``TypeError`` where it is none.
+    """
     name = document["member"]
     truth, head = document["truth"], document["head"]
     if head is not None and not (isinstance(head, (int, float)) and 0 < head < 1e6):
         raise ValueError("{} has a head of {!r} pixels".format(name, head))
     return ProbeCrop(
         name,
-        _image(bundle.read(name), name),
+        _image(read(name), name),
         _numbers(document["keypoints"], (len(JOINTS), 2)),
         _numbers(document["scores"], (len(JOINTS),)),
-        None if truth is None else _numbers(truth, (len(JOINTS), 2)),
+        None if truth is None else _numbers(truth, (len(JOINTS), 2), gaps=True),
         head,
     )
 
@@ -140,8 +145,10 @@ def _image(data, name):
     return image
 
 
-def _numbers(values, shape):
+def _numbers(values, shape, gaps=False):
+    """``values`` as float32 of ``shape``; with ``gaps``, null is NaN: a joint that nobody marked."""
     array = np.array(values, dtype=np.float64)
-    if array.shape != shape or not (np.abs(array) < MAX_NUMBER).all():
+    known = array[~np.isnan(array)] if gaps else array
+    if array.shape != shape or not (np.abs(known) < MAX_NUMBER).all():
         raise ValueError("{} numbers where {} were expected".format(list(array.shape), list(shape)))
     return array.astype(np.float32)

@@ -99,7 +99,7 @@ def test_the_float_model_that_the_cache_holds_is_the_reference(type_command, bun
 def test_bench_keeps_every_sample(type_command, bundle):
     report = json.loads(type_command("bench", bundle, "--seconds", "0.1", "--threads", "1", "--json").out)
     assert report["kind"] == "measured"
-    assert report["threads"] == 1
+    assert report["engine"]["threads"] == 1
     samples = report["samples_ms"]["total"]
     assert report["latency_ms"]["total"]["samples"] == len(samples) > 0
     assert min(samples) <= report["latency_ms"]["total"]["p50"] <= max(samples)

@@ -10,17 +10,20 @@ import pytest
 from delegates import build_delegate
 from tiny_bundles import FIXTURES, SIDE, edgetpu_bundle, engine_bytes, probe_members, require_library, squares
 
+from edgepose.bench.measure import DEFAULT_SETTINGS
 from edgepose.runtime.backends import edgetpu_probe
 from edgepose.runtime.backends.edgetpu import LIBRARY_VARIABLE, EdgeTpuBackend, is_compiled, libedgetpu_device
 from edgepose.runtime.backends.litert import import_interpreter
+from edgepose.runtime.bench_record import bench_bundle
+from edgepose.runtime.bench_table import bench_table
 from edgepose.runtime.bundle import Bundle
 from edgepose.runtime.errors import EngineError, UsageError
 from edgepose.runtime.estimator import ON_CPU, PoseEstimator, load
-from edgepose.runtime.latency import bench_bundle, latency_table
 from edgepose.runtime.main import main
 from edgepose.runtime.probe import check_probe
 
 ENGINE = engine_bytes("tflite", "int8")
+BRIEF = DEFAULT_SETTINGS._replace(min_duration_s=0.0)
 
 
 def compiled_engine():
@@ -179,9 +182,10 @@ def test_every_result_of_the_cpu_is_marked(unfinished, tmp_path, capfd):
     assert "by the CPU, not the accelerator" in capfd.readouterr().out
     report = check_probe(Bundle.open(unfinished), allow_cpu=True)
     assert "by the CPU" in report.summary
-    measured = bench_bundle(unfinished, seconds=0, allow_cpu=True)
+    measured = bench_bundle(unfinished, settings=BRIEF, accelerator=(None, True))
     assert measured["kind"] == "host-simulated"
-    assert latency_table(measured).startswith("BY THE CPU")
+    assert "warning: BY THE CPU" in bench_table(measured)
+    assert measured["engine"]["fallback"]
     assert measured["edgetpu"]["clock"] in (None, "std", "max")
 
 
@@ -195,7 +199,7 @@ def test_nothing_is_marked_where_the_edge_tpu_computes(delegate, finished, tmp_p
     printed = capfd.readouterr()
     assert "fallback" not in json.loads(printed.out)
     assert "CPU" not in printed.err
-    assert bench_bundle(finished, seconds=0)["kind"] == "measured"
+    assert bench_bundle(finished, settings=BRIEF)["kind"] == "measured"
 
 
 def test_without_permission_to_fall_back_the_command_exits_1(unfinished, tmp_path, capfd):

@@ -12,7 +12,8 @@ PACKAGE = os.path.dirname(os.path.abspath(edgepose.__file__))
 FOREIGN = (
     "torch", "onnx", "onnxruntime", "ai_edge_litert", "tflite_runtime", "typer", "rich", "scipy", "h5py",
     "edgepose.cli", "edgepose.network", "edgepose.checkpoints", "edgepose.conversion", "edgepose.evaluation",
-    "edgepose.figures", "platformdirs",
+    "edgepose.figures", "edgepose.records", "edgepose.reports", "edgepose.fleet", "platformdirs", "jinja2",
+    "matplotlib", "fastjsonschema",
 )  # fmt: skip
 # Imported only once a command line is there to be read.
 LATE = ("argparse", "csv", "difflib")

@@ -88,10 +88,22 @@ def test_bench(command):
     assert "decode" in out
     with open("b.json") as file:
         report = json.load(file)
-    assert report["kind"] == "measured"
+    assert report["schema"] == 2
     assert len(report["samples_ms"]["total"]) == report["latency_ms"]["engine"]["samples"] >= 20
     code, out, _ = command("bench", "--seconds", "0", "--json", "-")
-    assert json.loads(out)["bundle"] == "tiny-host-fp32"
+    assert json.loads(out)["bundle"]["name"] == "tiny-host-fp32"
+
+
+def test_a_bound_that_is_not_kept_is_exit_code_3_after_everything_is_written(command):
+    code, out, err = command("bench", "--seconds", "0", "--max-p95-ms", "0", "--json", "b.json")
+    assert code == 3
+    assert "gate NOT HELD: p95 of the latency in ms" in out
+    assert err.startswith("error: the gate does not hold: p95 of the latency in ms")
+    with open("b.json") as file:
+        assert json.load(file)["gate"]["held"] is False
+    code, out, _ = command("bench", "--seconds", "0", "--max-p95-ms", "1000000", "--max-rss-mb", "1000000")
+    assert code == 0
+    assert out.count("gate held") == 2
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["run", "-h"], ["bench", "-h"]])
@@ -114,6 +126,8 @@ def test_help_is_exit_code_0(arguments, command):
         (["run", "a.png", "--json", "out.txt"], "error: cannot tell what to write to out.txt"),
         (["run", "a.png", "--overlay", "a.png"], "error: a.png is a source"),
         (["bench", "--seconds", "-1"], "error: -1.0 seconds"),
+        (["bench", "--soak", "0"], "error: a load of 0 minutes"),
+        (["bench", "--max-drift", "1"], "has no true joints"),
     ],
 )
 def test_a_wrong_request_is_exit_code_2(arguments, message, command):

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from edgepose.evaluation import bootstrap
-from edgepose.evaluation.bootstrap import SEED, share_intervals
+from edgepose.bench import bootstrap
+from edgepose.bench.bootstrap import SEED, share_intervals
 
 
 def share_interval(numerators, denominators, seed=SEED):
@@ -54,7 +54,7 @@ def test_a_paired_difference_is_narrower_than_the_two_shares_suggest():
 
 def test_columns_have_the_intervals_that_they_have_alone():
     columns = [hits(60, share, seed=seed) for seed, share in enumerate((0.2, 0.9))]
-    together = share_intervals(*(np.stack(side, axis=1) for side in zip(*columns, strict=True)))
+    together = share_intervals(*(np.stack(side, axis=1) for side in zip(*columns)))
     assert together == [share_interval(*column) for column in columns]
 
 

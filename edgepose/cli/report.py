@@ -1,0 +1,24 @@
+"""``edgepose report``: one page of bench records."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from edgepose.cli.console import err
+
+
+def report(
+    records: list[Path] = typer.Argument(..., help="Records of 'edgepose bench', or folders of them."),
+    output: Path = typer.Option(Path("report.html"), "--output", "-o", help="The page to write."),
+    title: str = typer.Option("edgepose bench", "--title", help="Its title."),
+) -> None:
+    """Show bench records on one page that needs nothing beside itself, on a desk or a phone."""
+    from edgepose.records import read_records
+    from edgepose.reports import render_page
+    from edgepose.runtime.atomic import write_bytes
+
+    page = render_page(read_records(records), title)
+    write_bytes(str(output), page.encode("utf-8"))
+    err.print(f"wrote {output}", markup=False, soft_wrap=True)

@@ -1,0 +1,130 @@
+"""Many jobs: devices at the same time, the bundles of one device after each other."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgepose.fleet.device import Job
+from edgepose.fleet.session import Session
+from edgepose.records import Record, read_record
+from edgepose.runtime.atomic import write_bytes
+from edgepose.runtime.bench_command import bench_settings, record_bytes
+from edgepose.runtime.bundle import Bundle
+from edgepose.runtime.errors import EdgeposeError, RecordError
+
+# What a bundle brings since it can be watched from afar.
+NEEDED_MEMBER = "edgepose/runtime/attended.py"
+# Called with the job, the phase, and how much of how much of it is done.
+JobProgress = Callable[[Job, str, float, float | None], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """How a job ended: with a ``record``, or with an ``error``. ``kept``: its record was there already."""
+
+    job: Job
+    record: Record | None
+    error: EdgeposeError | None
+    kept: bool = False
+
+
+def run_jobs(
+    jobs: Sequence[Job],
+    folder: Path,
+    progress: JobProgress,
+    ssh: Sequence[str] = ("ssh",),
+    again: bool = False,
+) -> list[Outcome]:
+    """Run ``jobs``, and write the record of each into ``folder`` as soon as it comes; outcomes in their order.
+
+    A job whose record lies there, of the same bundle and settings, is not run again unless ``again``: an interrupted
+    fleet goes on where it was. A device that fails keeps none of the others. Raises :class:`EdgeposeError` before
+    anything is sent, for a bundle that is not whole. Ctrl-C closes every connection, and is raised.
+    """
+    digests = {path: _sendable(path) for path in dict.fromkeys(job.bundle for job in jobs)}
+    folder.mkdir(parents=True, exist_ok=True)
+    queues: dict[str, list[Job]] = {}
+    for job in jobs:
+        queues.setdefault(job.device.host, []).append(job)
+    outcomes: dict[Job, Outcome] = {}
+    sessions: set[Session] = set()
+    stopped = threading.Event()
+
+    def work_through(queue: list[Job]) -> None:
+        for job in queue:
+            if stopped.is_set():
+                return
+            path = record_path(folder, job)
+            kept = None if again else _kept_record(path, job, digests[job.bundle])
+            outcomes[job] = Outcome(job, kept, None, kept=True) if kept is not None else run(job, path)
+            progress(job, "kept" if kept else "failed" if outcomes[job].error else "done", 1, 1)
+
+    def run(job: Job, path: Path) -> Outcome:
+        session = Session(job, ssh)
+        sessions.add(session)
+        try:
+            document = session.run(lambda phase, done, total: progress(job, phase, done, total))
+            write_bytes(str(path), record_bytes(document))
+            return Outcome(job, Record(path, document), None)
+        except EdgeposeError as error:
+            return Outcome(job, None, error)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            return Outcome(job, None, EdgeposeError(f"the device's answer cannot be understood: {error!r}"))
+        finally:
+            sessions.discard(session)
+
+    with ThreadPoolExecutor(max_workers=len(queues)) as pool:
+        running = [pool.submit(work_through, queue) for queue in queues.values()]
+        try:
+            for one in running:
+                one.result()
+        except BaseException:
+            stopped.set()
+            for session in list(sessions):
+                session.cancel()
+            raise
+    return [outcomes[job] for job in jobs]
+
+
+def _sendable(path: Path) -> str:
+    """SHA-256 of the bundle at ``path``, which must bring the code that benches it on a device."""
+    bundle = Bundle.open(path)
+    if NEEDED_MEMBER not in bundle.manifest.members:
+        raise EdgeposeError(
+            f"{path} was written by an edgepose {bundle.manifest.edgepose} whose bundles do not bench over SSH",
+            "convert again with this one",
+        )
+    return bundle.sha256
+
+
+def record_path(folder: Path, job: Job) -> Path:
+    """Where the record of ``job`` lies in ``folder``."""
+    name = re.sub(r"[^A-Za-z0-9_.@+-]", "-", f"{job.device.name}-{job.bundle.stem}")
+    return folder / f"{name}.json"
+
+
+def _kept_record(path: Path, job: Job, sha256: str) -> Record | None:
+    """The record at ``path`` where it is what ``job`` would measure."""
+    if not path.exists():
+        return None
+    try:
+        record = read_record(path)
+    except RecordError:
+        return None
+    document = record.document
+    wanted = bench_settings(job.seconds, job.soak_minutes)._asdict()
+    drift, gate = document["drift"], document["gate"]
+    asked = [bound for bound in (job.limits.max_drift, *job.limits) if bound is not None]
+    same = (
+        document["bundle"]["sha256"] == sha256
+        and all(document["settings"][name] == value for name, value in wanted.items())
+        and job.threads in (None, document["engine"]["threads"])
+        and asked == [bound["at_most"] for bound in (gate["bounds"] if gate is not None else [])]
+        and (drift is not None and drift["source"]) == job.drift_source
+    )
+    return record if same else None
