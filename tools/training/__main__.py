@@ -28,6 +28,7 @@ def examples(
     count: int = typer.Option(1, help="How many shards."),
     variant: str = typer.Option("RT"),
     photographs: Path = typer.Option(None, help="Data set of photographs that the teacher labels."),
+    hints: bool = typer.Option(True, help="Keep the teacher's features of figures, too."),
 ) -> None:
     """Draw shards of examples; those that are there already stay."""
     torch.set_num_threads(1)
@@ -42,7 +43,7 @@ def examples(
         if kind == "photographs":
             arrays = shards.photograph_shard(number, size, teacher, squares)
         else:
-            arrays = shards.figure_shard(number, size, teacher)
+            arrays = shards.figure_shard(number, size, teacher if hints else None)
         shards.write_shard(path, arrays)
         print(f"{path}  {time.monotonic() - start:.1f} s", flush=True)
 
@@ -56,7 +57,7 @@ def train(
     variant: str = typer.Option("RT"),
     steps: int = typer.Option(4000),
     batch: int = typer.Option(16, help="Examples of a step and process."),
-    rate: float = typer.Option(3e-3),
+    rate: float = typer.Option(5e-3),
     threads: int = typer.Option(1),
 ) -> None:
     """Train, or go on training. Under torchrun each process takes its own batch of every step."""

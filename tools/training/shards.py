@@ -22,11 +22,11 @@ FIRST_SEED = 10_000_000  # of figures to train on; those of the demonstration an
 _FULL_SIZE = 224  # at which the teacher looks at photographs
 
 
-def figure_shard(number: int, size: int, teacher: Teacher) -> dict[str, np.ndarray]:
+def figure_shard(number: int, size: int, teacher: Teacher | None) -> dict[str, np.ndarray]:
     """Shard ``number`` of rendered figures: maps are Gaussians around the true joints.
 
-    ``images`` uint8 [n, size, size, 3] RGB, ``maps`` float16 [n, 16, size / 8, size / 8], ``features`` float16
-    [n, C, size / 8, size / 8] of the teacher's backbone.
+    ``images`` uint8 [n, size, size, 3] RGB, ``maps`` float16 [n, 16, size / 8, size / 8], and with a ``teacher``
+    ``features`` float16 [n, C, size / 8, size / 8] of its backbone.
     """
     seeds = range(FIRST_SEED + number * EXAMPLES, FIRST_SEED + (number + 1) * EXAMPLES)
     images = np.empty((EXAMPLES, size, size, 3), np.uint8)
@@ -35,7 +35,8 @@ def figure_shard(number: int, size: int, teacher: Teacher) -> dict[str, np.ndarr
         figure = render_figure(seed, size, "any")
         images[index] = figure.image[:, :, ::-1]
         maps[index] = gaussian_maps(figure.keypoints, size // HEATMAP_STRIDE)
-    return {"images": images, "maps": maps, "features": teacher.features(images)}
+    hints = {} if teacher is None else {"features": teacher.features(images)}
+    return {"images": images, "maps": maps, **hints}
 
 
 def photograph_shard(number: int, size: int, teacher: Teacher, photographs: list[np.ndarray]) -> dict[str, np.ndarray]:
@@ -46,9 +47,12 @@ def photograph_shard(number: int, size: int, teacher: Teacher, photographs: list
         photograph = photographs[(number * EXAMPLES + index) % len(photographs)]
         views[index] = random_view(rng, photograph, _FULL_SIZE)
     cells = size // HEATMAP_STRIDE
-    maps = F.interpolate(torch.from_numpy(teacher.maps(views)).float(), (cells, cells), mode="bilinear", antialias=True)
+    maps, features = teacher.maps_and_features(views)
+    if size == _FULL_SIZE:
+        return {"images": views, "maps": maps, "features": features}
+    smaller = F.interpolate(torch.from_numpy(maps).float(), (cells, cells), mode="bilinear", antialias=True)
     images = np.stack([cv2.resize(view, (size, size), interpolation=cv2.INTER_AREA) for view in views])
-    return {"images": images, "maps": maps.half().numpy(), "features": teacher.features(images)}
+    return {"images": images, "maps": smaller.half().numpy(), "features": teacher.features(images)}
 
 
 def random_view(rng: np.random.Generator, photograph: np.ndarray, size: int) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -21,20 +23,24 @@ class Teacher:
         self._network: EfficientPose = network.to(device, memory_format=torch.channels_last)
         self._device = device
 
-    def maps(self, images: np.ndarray) -> np.ndarray:
-        """Confidence maps float16 [n, 16, H/8, W/8] of RGB ``images`` uint8 [n, H, W, 3]."""
-        return self._run(images, self._network.low_resolution_heatmaps)
+    def maps_and_features(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Of RGB ``images`` uint8 [n, H, W, 3]: confidence maps float16 [n, 16, H/8, W/8], and :meth:`features`."""
+        kept: list[np.ndarray] = []
+        hook = self._network.high_resolution.register_forward_hook(lambda *call: kept.append(_halves(call[2])))
+        maps = self._run(images, self._network.low_resolution_heatmaps)
+        hook.remove()
+        return maps, np.concatenate(kept)
 
     def features(self, images: np.ndarray) -> np.ndarray:
         """What the backbone makes of ``images``, float16 [n, C, H/8, W/8]."""
         return self._run(images, self._network.high_resolution)
 
-    def _run(self, images: np.ndarray, part: object) -> np.ndarray:
+    def _run(self, images: np.ndarray, part: Callable[[Tensor], Tensor]) -> np.ndarray:
         results = []
         with torch.inference_mode():
             for start in range(0, len(images), _BATCH):
                 batch = torch.from_numpy(np.ascontiguousarray(images[start : start + _BATCH])).to(self._device)
-                results.append(part(normalised(batch, self._network.variant)).half().cpu().numpy())
+                results.append(_halves(part(normalised(batch, self._network.variant))))
         return np.concatenate(results)
 
 
@@ -46,3 +52,7 @@ def normalised(images: Tensor, variant: Variant) -> Tensor:
         for values in (variant.normalisation.scale, variant.normalisation.offset)
     )
     return (images * scale + offset).permute(0, 3, 1, 2)
+
+
+def _halves(values: Tensor) -> np.ndarray:
+    return values.half().cpu().numpy()

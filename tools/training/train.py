@@ -23,13 +23,14 @@ from edgepose.network import EfficientPose
 from edgepose.network.layers import Swish
 from edgepose.network.variants import Variant
 from edgepose.runtime.atomic import atomic_path
+from tools.training.muon import Muon
 from tools.training.teacher import normalised
 
 MAP_WEIGHT = 1.0
 FEATURE_WEIGHT = 3.0  # hints for the backbone; the maps decide
 LOOK_EVERY = 50  # batches, for new shards
 WARM_UP = 0.03  # share of all steps
-AVERAGE_OVER = 500  # steps that the averaged weights look back on, fewer early on
+AVERAGE_OVER = 100  # steps that the averaged weights look back on, fewer early on
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Recipe:
 
     steps: int
     batch: int = 16
-    rate: float = 3e-3
+    rate: float = 5e-3
     decay: float = 0.02
     save_every: int = 200
 
@@ -53,6 +54,7 @@ class Examples:
         self._shares = folders
         self._shards: dict[Path, dict[Path, dict[str, np.ndarray]]] = {folder: {} for folder in folders}
         self._batches = 0
+        self._unknown: tuple[int, ...] = (1, 1, 1)  # the shape of features that a shard lacks
 
     def batch(self, rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(images uint8 [n, S, S, 3], maps float32 [n, 16, h, w], features float32 [n, C, h, w])."""
@@ -68,7 +70,7 @@ class Examples:
             index = int(rng.integers(len(shard["images"])))
             images.append(altered(rng, shard["images"][index]))
             maps.append(shard["maps"][index])
-            features.append(shard["features"][index])
+            features.append(shard["features"][index] if "features" in shard else np.full(self._unknown, np.nan))
         return np.stack(images), _sharpened(np.stack(maps)), np.stack(features).astype(np.float32)
 
     def _look(self) -> None:
@@ -76,6 +78,7 @@ class Examples:
             for path in sorted(folder.glob("*.safetensors")):
                 if path not in shards:
                     shards[path] = safetensors.numpy.load_file(path)
+                    self._unknown = shards[path].get("features", np.empty((1, *self._unknown))).shape[1:]
 
 
 def altered(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
@@ -122,7 +125,11 @@ class Trainer:
         self._wrapped: nn.Module = _Losses(self.network)
         if dist.is_initialized():
             self._wrapped = nn.parallel.DistributedDataParallel(self._wrapped)
-        self.optimiser = torch.optim.AdamW(_groups(self.network, recipe.decay), lr=recipe.rate, betas=(0.9, 0.99))
+        kernels, others = _parted(self.network)
+        self.optimisers: dict[str, torch.optim.Optimizer] = {
+            "kernels": Muon(kernels, recipe.rate, weight_decay=recipe.decay),
+            "others": torch.optim.AdamW(others, recipe.rate, betas=(0.9, 0.99), weight_decay=0.0),
+        }
         self.average = {name: value.clone() for name, value in self.network.state_dict().items()}
         self.step, self.seconds = 0, 0.0
 
@@ -137,7 +144,8 @@ class Trainer:
             return False
         state = torch.load(self.state_file, map_location=self.device, weights_only=True)
         self.network.load_state_dict(state["network"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        for name, optimiser in self.optimisers.items():
+            optimiser.load_state_dict(state[name])
         self.average, self.step, self.seconds = state["average"], state["step"], state["seconds"]
         return True
 
@@ -145,7 +153,7 @@ class Trainer:
         """Write the last state, whole or not at all, and the averaged weights beside it."""
         state: dict[str, Any] = {
             "network": self.network.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
+            **{name: optimiser.state_dict() for name, optimiser in self.optimisers.items()},
             "average": self.average,
             "step": self.step,
             "seconds": self.seconds,
@@ -177,14 +185,16 @@ class Trainer:
                 self.save()
 
     def _learn(self, images: Tensor, maps: Tensor, features: Tensor) -> dict[str, float]:
-        for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(self.recipe, self.step)
-        self.optimiser.zero_grad(set_to_none=True)
+        for optimiser in self.optimisers.values():
+            optimiser.zero_grad(set_to_none=True)
+            for group in optimiser.param_groups:
+                group["lr"] = learning_rate(self.recipe, self.step)
         with torch.autocast("cuda", torch.bfloat16, enabled=self.device == "cuda"):
             map_loss, feature_loss = self._wrapped(normalised(images, self.network.variant), maps, features)
         (MAP_WEIGHT * map_loss + FEATURE_WEIGHT * feature_loss).backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
-        self.optimiser.step()
+        for optimiser in self.optimisers.values():
+            optimiser.step()
         keep = 1 - 1 / min(self.step + 10, AVERAGE_OVER)
         for name, value in self.network.state_dict().items():
             if value.is_floating_point():
@@ -215,7 +225,10 @@ class _Losses(nn.Module):
         # A map is nearly all zero: where a joint is counts for more.
         weight = 1 + 9 * maps.clamp(0, 1)
         map_loss = sum((weight * (one.float() - maps).square()).mean() for one in found.confidence_maps)
-        hint = F.smooth_l1_loss(kept[0].float(), features) / features.abs().mean().clamp(min=1e-3)
+        # Not of every example are the teacher's features known.
+        seen = ~features[:, 0, 0, 0].isnan()
+        wanted = features[seen]
+        hint = F.smooth_l1_loss(kept[0].float()[seen], wanted, reduction="sum") / wanted.abs().sum().clamp(min=1.0)
         return 100 * map_loss + 0 * found.pafs.float().mean(), hint
 
 
@@ -249,8 +262,9 @@ def _initialise(network: nn.Module) -> None:
                 nn.init.normal_(module.weight, std=0.01)
 
 
-def _groups(network: nn.Module, decay: float) -> list[dict[str, Any]]:
-    """Kernels decay; scales, shifts and biases do not."""
-    kernels = [parameter for parameter in network.parameters() if parameter.dim() > 1]
-    others = [parameter for parameter in network.parameters() if parameter.dim() <= 1]
-    return [{"params": kernels, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
+def _parted(network: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """(kernels that are matrices, all other parameters: depthwise kernels, scales, shifts, biases)."""
+    kernels, others = [], []
+    for parameter in network.parameters():
+        (kernels if parameter.dim() > 1 and parameter.shape[1] > 1 else others).append(parameter)
+    return kernels, others
