@@ -62,9 +62,9 @@ def draw_occluder(rng: np.random.Generator, picture: np.ndarray, region: tuple[i
             cv2.fillPoly(mask, [cv2.boxPoints(box).round().astype(np.int32)], 1.0)
         else:
             cv2.ellipse(mask, box, 1.0, -1)
-    mask = cv2.GaussianBlur(mask, (0, 0), max(0.003 * side, 0.3))[..., None]
+    covered = cv2.GaussianBlur(mask, (0, 0), max(0.003 * side, 0.3))[..., None]
     texture = 1 + np.float32(rng.uniform(0.05, 0.3)) * fractal_noise(rng, width, height, 0.7)[..., None]
-    picture += mask * (_tone(rng) * texture - picture)
+    picture += covered * (_tone(rng) * texture - picture)
 
 
 def _pattern(rng: np.random.Generator, scene: np.ndarray) -> None:

@@ -41,7 +41,7 @@ class Recipe:
     batch: int = 16
     rate: float = 5e-3
     decay: float = 0.02
-    save_every: int = 200
+    save_every: int = 100
 
 
 class Examples:
