@@ -76,7 +76,8 @@ def fetch_official_weights(
 class ResolvedCheckpoint(NamedTuple):
     """The file that was meant.
 
-    ``weights``: ``official``, ``demo`` or ``file``; ``notice``: a line that their user must know, or None.
+    ``weights``: whose they are by their content, however they were named: ``official``, ``demo``, or ``file`` for any
+    other. ``notice``: a line that their user must know, or None.
     """
 
     path: Path
@@ -107,13 +108,16 @@ def resolve_checkpoint(
     if spec == "official":
         return ResolvedCheckpoint(fetch_official_weights(wanted, progress, base_url), "official", None)
     if spec == "demo":
-        return _demo(wanted, "")
+        return _demo(wanted)
     path = Path(spec).expanduser()
     if not path.exists():
         raise CheckpointError(
             f"there is no checkpoint {path}", "name a file, 'official' for the published weights, or 'demo'"
         )
-    return ResolvedCheckpoint(path, "file", None)
+    contents, shipped = read_checkpoint_bytes(path), demo_weights(wanted)
+    if shipped is not None and contents == read_checkpoint_bytes(shipped):
+        return _demo(wanted)._replace(path=path)
+    return ResolvedCheckpoint(path, "official" if _is_official(wanted)(contents) else "file", None)
 
 
 def demo_weights(variant: Variant | str) -> Path | None:
@@ -123,7 +127,7 @@ def demo_weights(variant: Variant | str) -> Path | None:
     return path if path.is_file() else None
 
 
-def _demo(variant: Variant, why: str) -> ResolvedCheckpoint:
+def _demo(variant: Variant, why: str = "") -> ResolvedCheckpoint:
     path = demo_weights(variant)
     if path is None:
         shipped = [name for name in VARIANTS if demo_weights(name) is not None]

@@ -285,7 +285,7 @@ class _Conversion:
         else:
             path = self.resolved.path
             source = {"kind": "checkpoint", "sha256": checkpoint_digest(path)}
-            note = f"{self.resolved.weights}: {path}" if self.resolved.weights != "file" else str(path)
+            note = str(path)
             if self.resolved.notice is not None:
                 self._warn(self.resolved.notice)
         self._finish("weights", note, started, cached=False)

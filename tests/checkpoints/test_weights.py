@@ -64,6 +64,7 @@ def test_the_pinned_ids_are_those_of_the_official_files(name, folder, reference,
     monkeypatch.setenv("EDGEPOSE_REFERENCE", str(reference))
     file = reference / "weights" / f"EfficientPose{name}.h5"
     assert fetch_official_weights(name, base_url=NOWHERE) == file
+    assert resolve_checkpoint(file, name) == (file, "official", None)
     assert {entry.variant: entry.path for entry in list_official_weights()}[name] == file
 
 
@@ -114,6 +115,16 @@ def test_offline_the_weights_that_ship_stand_in_and_say_so(folder):
     assert asked.path == found.path
     assert NOWHERE not in asked.notice
     assert not folder.joinpath("EfficientPoseRT.h5").exists()
+
+
+def test_whose_weights_they_are_is_told_by_their_content(folder, tmp_path):
+    copy = tmp_path / "mine.safetensors"
+    shutil.copy(demo_weights("RT"), copy)
+    found = resolve_checkpoint(copy, "RT")
+    assert (found.path, found.weights) == (copy, "demo")
+    assert "demonstration weights" in found.notice
+    copy.write_bytes(copy.read_bytes() + b" ")
+    assert resolve_checkpoint(copy, "RT") == (copy, "file", None)
 
 
 def test_nothing_stands_in_where_the_official_weights_are_asked_for_or_none_ship(folder):
