@@ -135,11 +135,10 @@ def _demo(variant: Variant, why: str = "") -> ResolvedCheckpoint:
             f"edgepose ships no weights of {variant.name}", f"it ships {', '.join(shipped)}; or name a file"
         )
     notice = (
-        f"{variant.name} has edgepose's own demonstration weights, made on rendered figures: not for measuring people "
-        f"in photographs (weights/README.md says how well they do); 'edgepose weights fetch {variant.name}' gets the "
-        f"official ones{why}"
+        f"{variant.name} has edgepose's own demonstration weights: to try and to test with, not to find people in "
+        f"photographs ({path.parent / 'README.md'}); 'edgepose weights fetch {variant.name}' gets the official ones"
     )
-    return ResolvedCheckpoint(path, "demo", notice)
+    return ResolvedCheckpoint(path, "demo", notice + why)
 
 
 def _file_name(variant: Variant) -> str:

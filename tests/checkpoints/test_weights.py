@@ -109,7 +109,13 @@ def test_offline_the_weights_that_ship_stand_in_and_say_so(folder):
     found = resolve_checkpoint(None, "RT", base_url=NOWHERE)
     assert (found.path, found.weights) == (demo_weights("RT"), "demo")
     assert "\n" not in found.notice
-    for told in ("RT has edgepose's own demonstration weights", "not for", "edgepose weights fetch RT", NOWHERE):
+    for told in (
+        "RT has edgepose's own demonstration weights",
+        "not to find people in photographs",
+        "README.md",
+        "edgepose weights fetch RT",
+        NOWHERE,
+    ):
         assert told in found.notice
     asked = resolve_checkpoint("demo", "rt")
     assert asked.path == found.path
