@@ -27,9 +27,13 @@ def block_after(marker: str) -> str:
     return found.group(1)
 
 
-def test_the_first_pose_of_the_readme(reference, tmp_path, monkeypatch):
-    """All but the installation, and then the program of the README on what the commands left."""
+def test_the_first_pose_of_the_readme(tmp_path, monkeypatch):
+    """All but the installation, without a network, and then the program of the README on what the commands left."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("EDGEPOSE_REFERENCE", raising=False)
+    monkeypatch.setenv("EDGEPOSE_WEIGHTS", str(tmp_path / "weights"))
+    for name in ("https_proxy", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # the discard port: nobody listens
     monkeypatch.setenv("EDGEPOSE_CACHE", str(tmp_path / "cache"))
     typed = [words.strip() for words in block_after("first pose command").replace("\n", " ").split("&&")]
     for words in typed:
@@ -38,6 +42,8 @@ def test_the_first_pose_of_the_readme(reference, tmp_path, monkeypatch):
                 [sys.executable, "-m", "edgepose", *shlex.split(words)[1:]], capture_output=True, text=True
             )
             assert done.returncode == 0, done.stderr
+            if "convert" in words:
+                assert "edgepose weights fetch RT" in " ".join(done.stderr.split())
     picture, overlay = cv2.imread("figure.png"), cv2.imread("pose.png")
     assert overlay.shape == picture.shape
     assert (overlay != picture).any(axis=2).mean() > 0.01

@@ -28,6 +28,13 @@ def test_targets_and_calibration_reach_the_wheel(wheel):
             assert f"edgepose/data/{folder}/{file.name}" in names
 
 
+def test_the_weights_and_their_card_reach_the_wheel(wheel):
+    names = set(wheel.namelist())
+    for file in (ROOT / "weights").iterdir():
+        assert f"edgepose/data/weights/{file.name}" in names
+        assert wheel.getinfo(f"edgepose/data/weights/{file.name}").file_size == file.stat().st_size
+
+
 def test_every_module_and_the_licence_reach_the_wheel_and_no_test_does(wheel):
     names = set(wheel.namelist())
     assert {str(path.relative_to(ROOT)) for path in (ROOT / "edgepose").rglob("*.py")} <= names
@@ -38,7 +45,7 @@ def test_every_module_and_the_licence_reach_the_wheel_and_no_test_does(wheel):
     } <= names
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert any(name.endswith("licenses/NOTICE") for name in names)
-    assert not [name for name in names if name.startswith(("tests", "benchmarks", "docs"))]
+    assert not [name for name in names if name.startswith(("tests", "benchmarks", "docs", "tools"))]
 
 
 def test_the_base_install_is_numpy_and_opencv_on_python_3_6(wheel):

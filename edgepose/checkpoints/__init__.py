@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from edgepose.checkpoints.files import checkpoint_digest
 from edgepose.checkpoints.weights import (
     OfficialWeights,
+    ResolvedCheckpoint,
+    demo_weights,
     fetch_official_weights,
     list_official_weights,
     resolve_checkpoint,
@@ -26,8 +28,10 @@ _NEED_TORCH = ("Checkpoint", "build_network", "load_checkpoint", "save_safetenso
 __all__ = [
     "Checkpoint",
     "OfficialWeights",
+    "ResolvedCheckpoint",
     "build_network",
     "checkpoint_digest",
+    "demo_weights",
     "fetch_official_weights",
     "list_official_weights",
     "load_checkpoint",

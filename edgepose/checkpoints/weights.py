@@ -1,4 +1,4 @@
-"""The official weights: which files they are, where they lie on this machine, and how they get there."""
+"""Which weights a word means: the official files, pinned and fetched; those that ship; files of the user's own."""
 
 import contextlib
 import os
@@ -10,6 +10,7 @@ import platformdirs
 
 from edgepose.checkpoints.download import Progress, download
 from edgepose.checkpoints.files import git_blob_id, read_checkpoint_bytes
+from edgepose.data_files import data_folder
 from edgepose.network.variants import VARIANTS, Variant, get_variant
 from edgepose.runtime.errors import CheckpointError
 
@@ -17,6 +18,7 @@ OFFICIAL_COMMIT = "78e4bd1913780dd565efe35db03a4aec75907e8c"
 OFFICIAL_URL = f"https://raw.githubusercontent.com/daniegr/EfficientPose/{OFFICIAL_COMMIT}/models/keras"
 WEIGHTS_VARIABLE = "EDGEPOSE_WEIGHTS"
 REFERENCE_VARIABLE = "EDGEPOSE_REFERENCE"
+DEMO_FOLDER, DEMO_PREFIX = "weights", "edgepose-demo-"  # of the data that ships
 
 _GIT_BLOB_IDS = {
     "RT": "2a5c0e613054f76bcf82d84e5c17bd0504088c27",
@@ -71,20 +73,72 @@ def fetch_official_weights(
     return destination
 
 
-def resolve_checkpoint(
-    spec: str | os.PathLike[str] | None, variant: Variant | str, progress: Progress | None = None
-) -> Path:
-    """The file that ``spec`` means: a path, or the official weights for None and ``official``.
+class ResolvedCheckpoint(NamedTuple):
+    """The file that was meant.
 
-    Official weights are fetched where they are not on this machine yet. Raises :class:`CheckpointError` where
-    there is none.
+    ``weights``: whose they are by their content, however they were named: ``official``, ``demo``, or ``file`` for any
+    other. ``notice``: a line that their user must know, or None.
     """
-    if spec is None or spec == "official":
-        return fetch_official_weights(variant, progress)
+
+    path: Path
+    weights: str
+    notice: str | None
+
+
+def resolve_checkpoint(
+    spec: str | os.PathLike[str] | None,
+    variant: Variant | str,
+    progress: Progress | None = None,
+    base_url: str = OFFICIAL_URL,
+) -> ResolvedCheckpoint:
+    """The file that ``spec`` means: ``official``, ``demo``, a path, or None for the best that can be had.
+
+    Official weights are fetched where they are not on this machine yet. None is ``official``, and ``demo`` where those
+    cannot be fetched and edgepose ships weights of ``variant``; ``notice`` then says why. Raises
+    :class:`CheckpointError` where there is no file, :class:`UsageError` for an unknown variant.
+    """
+    wanted = get_variant(variant) if isinstance(variant, str) else variant
+    if spec is None:
+        try:
+            return ResolvedCheckpoint(fetch_official_weights(wanted, progress, base_url), "official", None)
+        except CheckpointError as error:
+            if demo_weights(wanted) is None:
+                raise
+            return _demo(wanted, f"; the official ones were not to be had: {error.message}")
+    if spec == "official":
+        return ResolvedCheckpoint(fetch_official_weights(wanted, progress, base_url), "official", None)
+    if spec == "demo":
+        return _demo(wanted)
     path = Path(spec).expanduser()
     if not path.exists():
-        raise CheckpointError(f"there is no checkpoint {path}", "name a file, or 'official' for the published weights")
-    return path
+        raise CheckpointError(
+            f"there is no checkpoint {path}", "name a file, 'official' for the published weights, or 'demo'"
+        )
+    contents, shipped = read_checkpoint_bytes(path), demo_weights(wanted)
+    if shipped is not None and contents == read_checkpoint_bytes(shipped):
+        return _demo(wanted)._replace(path=path)
+    return ResolvedCheckpoint(path, "official" if _is_official(wanted)(contents) else "file", None)
+
+
+def demo_weights(variant: Variant | str) -> Path | None:
+    """The file of ``variant`` that ships with edgepose, None where there is none; ``weights/README.md`` is its card."""
+    wanted = get_variant(variant) if isinstance(variant, str) else variant
+    path = data_folder(DEMO_FOLDER) / f"{DEMO_PREFIX}{wanted.name.lower().replace('_', '-')}.safetensors"
+    return path if path.is_file() else None
+
+
+def _demo(variant: Variant, why: str = "") -> ResolvedCheckpoint:
+    path = demo_weights(variant)
+    if path is None:
+        shipped = [name for name in VARIANTS if demo_weights(name) is not None]
+        raise CheckpointError(
+            f"edgepose ships no weights of {variant.name}", f"it ships {', '.join(shipped)}; or name a file"
+        )
+    notice = (
+        f"{variant.name} has edgepose's own demonstration weights: to try and to test with, not to find people in "
+        f"photographs ({path.parent / 'README.md'}); 'edgepose weights fetch {variant.name}' gets the official ones"
+    )
+    return ResolvedCheckpoint(path, "demo", notice + why)
 
 
 def _file_name(variant: Variant) -> str:

@@ -71,7 +71,8 @@ def convert(
     checkpoint: str | None = typer.Option(
         None,
         "--checkpoint",
-        help="A .h5, .pt, .safetensors or official PyTorch file; 'official' is the default.",
+        help="A .h5, .pt, .safetensors or official PyTorch file; 'official', the default where they can be had; or "
+        "'demo', the weights that ship with edgepose.",
     ),
     onnx: Path | None = typer.Option(None, "--onnx", help="Start from an ONNX file of the same family instead."),
     calibration: str | None = typer.Option(

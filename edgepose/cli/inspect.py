@@ -71,7 +71,7 @@ def inspect(
     ):
         entry = provenance.get(key)
         if isinstance(entry, dict):
-            kind = "".join(f"{entry[name]}, " for name in ("kind", "name") if name in entry)
+            kind = "".join(f"{entry[name]}, " for name in ("kind", "weights", "name") if name in entry)
             rows.append((f"{label} digest", f"{kind}sha256 {str(entry.get('sha256'))[:16]}…"))
     tools = provenance.get("tools")
     if isinstance(tools, dict):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgepose.checkpoints import checkpoint_digest, resolve_checkpoint
+from edgepose.checkpoints import ResolvedCheckpoint, checkpoint_digest, resolve_checkpoint
 from edgepose.conversion.bundle_writer import bundle_bytes
 from edgepose.conversion.cache import StageCache, StageResult, cache_folder, stage_key, tool_versions
 from edgepose.conversion.manifest_writer import manifest_document
@@ -234,14 +234,14 @@ class _Conversion:
         )
 
     @cached_property
-    def checkpoint_path(self) -> Path:
+    def resolved(self) -> ResolvedCheckpoint:
         return resolve_checkpoint(self.request.checkpoint, self.plan.variant.name)
 
     @cached_property
     def network(self) -> EfficientPose:
         from edgepose.checkpoints import build_network, load_checkpoint
 
-        self.checkpoint = load_checkpoint(self.checkpoint_path, self.plan.variant.name)
+        self.checkpoint = load_checkpoint(self.resolved.path, self.plan.variant.name)
         self._require_unchanged(self.checkpoint.sha256)
         return build_network(self.plan.variant.name, self.checkpoint)
 
@@ -262,8 +262,7 @@ class _Conversion:
                 "photographs with --calibration ('edgepose calibrate' makes one)"
             )
         for message in warnings:
-            self.warnings.append(message)
-            self.progress.warn(message)
+            self._warn(message)
         return samples
 
     def _open_samples(self) -> None:
@@ -284,8 +283,11 @@ class _Conversion:
             source = {"kind": "onnx", "sha256": _sha256(read_bounded(self.request.onnx))}
             note = str(self.request.onnx)
         else:
-            source = {"kind": "checkpoint", "sha256": checkpoint_digest(self.checkpoint_path)}
-            note = str(self.checkpoint_path)
+            path = self.resolved.path
+            source = {"kind": "checkpoint", "sha256": checkpoint_digest(path)}
+            note = str(path)
+            if self.resolved.notice is not None:
+                self._warn(self.resolved.notice)
         self._finish("weights", note, started, cached=False)
         return source
 
@@ -498,7 +500,11 @@ class _Conversion:
         started = time.perf_counter()
         plan = self.plan
         provenance = {
-            "source": {"kind": exported.record["origin"], "sha256": source["sha256"]},
+            "source": {
+                "kind": exported.record["origin"],
+                "weights": "file" if self.request.onnx is not None else self.resolved.weights,
+                "sha256": source["sha256"],
+            },
             "onnx": {"sha256": _sha256(exported.payload)},
             "simplified_onnx": {
                 "sha256": _sha256(simplified.payload),
@@ -577,8 +583,11 @@ class _Conversion:
 
     def _warn_of(self, stage: StageResult) -> None:
         for message in stage.record["warnings"]:
-            self.warnings.append(message)
-            self.progress.warn(message)
+            self._warn(message)
+
+    def _warn(self, message: str) -> None:
+        self.warnings.append(message)
+        self.progress.warn(message)
 
 
 def _restored(stage: StageResult) -> Calibration:

@@ -32,7 +32,8 @@ ENGINE_PRECISIONS = {
 class ConversionRequest:
     """What to convert, for which device.
 
-    ``checkpoint`` is a path, ``official`` or None (official). ``calibration`` names a calibration set. ``limits`` bound
+    ``checkpoint`` is a path, ``official``, ``demo``, or None: official where they can be had, else demo.
+    ``calibration`` names a calibration set. ``limits`` bound
     the drift on the part of it that is held out.
     ``calibrator`` chooses the ranges of int8: one of :data:`CALIBRATORS`. ``edgetpu`` is for the compiler of Coral's.
     """

@@ -1,10 +1,14 @@
-"""The demonstration set of ``calibration/demo.toml``."""
+"""Sets of figures that are names, not files: ``calibration/demo.toml``, ``calibration/demo-evaluation.toml``."""
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+import cv2
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -12,15 +16,21 @@ else:
     import tomli as tomllib
 
 from edgepose.data_files import data_folder
-from edgepose.figures.render import MAX_SIZE, MIN_SIZE, RenderedFigure, render_figure
-from edgepose.runtime.errors import DatasetError, UsageError
+from edgepose.figures.families import FAMILIES
+from edgepose.figures.render import ANY_FAMILY, MAX_SIZE, MIN_SIZE, RenderedFigure, render_figure
+from edgepose.runtime.atomic import write_bytes, write_error
+from edgepose.runtime.errors import DatasetError, UsageError, did_you_mean
+from edgepose.runtime.joints import JOINTS
 
 MAX_COUNT = 4096
 
 
 @dataclass(frozen=True)
 class DemoRecipe:
-    """``calibration/demo.toml``: figures of ``count`` seeds from ``first_seed``, ``size`` pixels square."""
+    """A set of figures: ``count`` seeds from ``first_seed``, ``size`` pixels square, of a ``family`` of poses.
+
+    ``family`` is that of :func:`~edgepose.figures.render.render_figure`; empty for upright adults.
+    """
 
     name: str
     generator: str
@@ -28,6 +38,7 @@ class DemoRecipe:
     count: int
     size: int
     licence: str
+    family: str = ""
 
     def __post_init__(self) -> None:
         if self.generator != "figures":
@@ -43,10 +54,19 @@ class DemoRecipe:
                     f"calibration set {self.name!r}: {field} is {value!r}",
                     f"use a whole number, {low} to {high}",
                 )
+        if self.family not in ("", ANY_FAMILY, *FAMILIES):
+            raise DatasetError(
+                f"calibration set {self.name!r}: unknown family of poses {self.family!r}",
+                f"use {ANY_FAMILY}, {', '.join(FAMILIES)}",
+            )
+
+    def figure(self, index: int) -> RenderedFigure:
+        """The figure number ``index`` of the set, counted from 0."""
+        return render_figure(self.first_seed + index, self.size, self.family or None)
 
 
 def demo_recipe(path: Path | None = None) -> DemoRecipe:
-    """Read the recipe at ``path`` (default: the shipped one). Raises :class:`DatasetError`."""
+    """Read the recipe at ``path`` (default: that of the demonstration set). Raises :class:`DatasetError`."""
     path = path or data_folder("calibration") / "demo.toml"
     try:
         return DemoRecipe(**tomllib.loads(path.read_text(encoding="utf-8")))
@@ -54,6 +74,18 @@ def demo_recipe(path: Path | None = None) -> DemoRecipe:
         raise DatasetError(f"cannot read {path}: {error.strerror or error}", "check the path") from error
     except (TypeError, ValueError) as error:
         raise DatasetError(f"{path} is not a recipe of a demonstration set: {error}") from error
+
+
+def named_recipe(name: str) -> DemoRecipe:
+    """The shipped recipe of that name. Raises :class:`UsageError` where there is none, with the names there are."""
+    recipes = {}
+    for path in sorted(data_folder("calibration").glob("*.toml")):
+        if "generator" in tomllib.loads(path.read_text(encoding="utf-8")):
+            recipe = demo_recipe(path)
+            recipes[recipe.name] = recipe
+    if name not in recipes:
+        raise UsageError(f"there is no set of figures {name!r}{did_you_mean(name, recipes)}", ", ".join(recipes))
+    return recipes[name]
 
 
 def demo_set(count: int | None = None) -> list[RenderedFigure]:
@@ -65,4 +97,40 @@ def demo_set(count: int | None = None) -> list[RenderedFigure]:
     count = recipe.count if count is None else count
     if not 1 <= count <= recipe.count:
         raise UsageError(f"the demonstration set has 1 to {recipe.count} figures, not {count}")
-    return [render_figure(recipe.first_seed + index, recipe.size) for index in range(count)]
+    return [recipe.figure(index) for index in range(count)]
+
+
+def write_set(recipe: DemoRecipe, folder: Path, progress: Callable[[int, int], None] | None = None) -> None:
+    """Write the figures of ``recipe`` to ``folder``, which is made, in edgepose's own annotations format.
+
+    ``progress`` gets figures done and their total. The annotations come last: a folder without them is not whole.
+    Raises :class:`UsageError` where the folder holds anything, :class:`EdgeposeError` where it cannot be written.
+    """
+    try:
+        (folder / "images").mkdir(parents=True, exist_ok=True)
+        if any(path.name != "images" for path in folder.iterdir()) or any((folder / "images").iterdir()):
+            raise UsageError(f"{folder} is not empty", "name a new folder")
+    except OSError as error:
+        raise write_error(str(folder), error) from error
+    records = []
+    for index in range(recipe.count):
+        figure = recipe.figure(index)
+        name = f"{recipe.first_seed + index}"
+        write_bytes(folder / "images" / f"{name}.png", cv2.imencode(".png", figure.image)[1].tobytes())
+        x, y, side, _ = figure.region
+        records.append(
+            {
+                "id": name,
+                "source": f"figures {recipe.name}",
+                "image": f"images/{name}.png",
+                "crop": [x, y, side],
+                # The format has the centre of the first pixel at (0, 0).
+                "keypoints": [[round(float(v) - 0.5, 3) for v in point] for point in figure.keypoints],
+                "evaluate": [True] * len(JOINTS),
+                "head": round(figure.head_length, 3),
+            }
+        )
+        if progress is not None:
+            progress(index + 1, recipe.count)
+    document = {"joints": list(JOINTS), "licence": recipe.licence, "records": records}
+    write_bytes(folder / "annotations.json", json.dumps(document).encode())

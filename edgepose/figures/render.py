@@ -1,7 +1,8 @@
 """A seed to a picture of a person whose joints are known exactly.
 
 A figure stands where a photograph of a person would be needed and none may be shipped: inputs for gates and
-probes, fixtures of tests, the picture in the README. It is no training data and no measure of accuracy.
+probes, fixtures of tests, the picture in the README, and what the demonstration weights learn from. It is no measure
+of accuracy on photographs.
 """
 
 from __future__ import annotations
@@ -11,15 +12,18 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from edgepose.figures.background import draw_background, fractal_noise
+from edgepose.figures.background import draw_background, draw_occluder, fractal_noise
 from edgepose.figures.body import build_body, sample_appearance
-from edgepose.figures.shading import NOTHING, Layers, Light, crease_shade, draw_group
+from edgepose.figures.families import choose_family, get_family, sample_figure
+from edgepose.figures.shading import NOTHING, Group, Layers, Light, crease_shade, draw_group
 from edgepose.figures.skeleton import Skeleton, pose_skeleton, sample_angles, sample_proportions
 from edgepose.runtime.errors import UsageError
-from edgepose.runtime.joints import JOINTS
+from edgepose.runtime.joints import BONES, JOINTS
 
 SUPERSAMPLING = 2
 MIN_SIZE, MAX_SIZE = 32, 4096
+ANY_FAMILY = "any"
+OCCLUDED = 0.25  # share of figures of a family with something in front of them
 BODY_MARGIN = 0.06  # of stature: what flesh and shoes add around the skeleton's points
 
 
@@ -39,11 +43,14 @@ class RenderedFigure:
     region: tuple[int, int, int, int]
 
 
-def render_figure(seed: int, size: int | tuple[int, int] = 256) -> RenderedFigure:
+def render_figure(seed: int, size: int | tuple[int, int] = 256, family: str | None = None) -> RenderedFigure:
     """Draw the figure of ``seed`` into a picture of ``size`` pixels, a side or (width, height).
 
-    The same seed and size give the same bytes on one machine. Raises :class:`UsageError` for a size outside
-    32 to 4096 pixels or a negative seed.
+    ``family``: None for an upright adult before a plain background, the name of one of
+    :data:`edgepose.figures.families.FAMILIES`, or ``any`` for one that the seed chooses; the latter two come with
+    children, livelier backgrounds, and things in front of the figure at times. The same arguments give the same
+    bytes on one machine. Raises :class:`UsageError` for a size outside 32 to 4096 pixels, a negative seed or an
+    unknown family.
     """
     width, height = (size, size) if isinstance(size, int) else size
     if not (MIN_SIZE <= width <= MAX_SIZE and MIN_SIZE <= height <= MAX_SIZE):
@@ -51,17 +58,38 @@ def render_figure(seed: int, size: int | tuple[int, int] = 256) -> RenderedFigur
     if seed < 0:
         raise UsageError(f"seed {seed} is negative", "use a seed of 0 or more")
     rng = np.random.Generator(np.random.PCG64(seed))
-    proportions = sample_proportions(rng)
-    skeleton = pose_skeleton(proportions, sample_angles(rng))
+    lying = False
+    if family is None:
+        proportions = sample_proportions(rng)
+        skeleton = pose_skeleton(proportions, sample_angles(rng))
+    else:
+        kind = get_family(choose_family(rng) if family == ANY_FAMILY else family)
+        lying = kind.lying
+        proportions, skeleton = sample_figure(rng, kind)
     groups = build_body(skeleton, proportions, sample_appearance(rng))
-    scale, offset, region = _frame(rng, skeleton, width, height)
+    scale, offset, region = frame_points(rng, np.array(list(skeleton.points.values())), width, height)
+    background = draw_background(
+        rng, width, height, np.inf if lying else _soles(skeleton) * scale + offset[1], lively=family is not None
+    )
+    light = sample_light(rng)
+    cast_shadow(background, skeleton, scale, offset, light, lying)
+    picture = draw_figure(background, groups, scale, offset, light)
+    if family is not None and rng.random() < OCCLUDED:
+        draw_occluder(rng, picture, region)
+    return RenderedFigure(
+        image=expose(rng, picture),
+        keypoints=np.array([skeleton.points[name][:2] * scale + offset for name in JOINTS], np.float32),
+        head_length=proportions.head * scale,
+        region=region,
+    )
 
+
+def draw_figure(
+    background: np.ndarray, groups: list[Group], scale: float, offset: np.ndarray, light: Light
+) -> np.ndarray:
+    """The body ``groups`` before ``background`` (float32 BGR [h, w, 3], 0..1), of the same shape and kind."""
+    height, width = background.shape[:2]
     s = SUPERSAMPLING
-    soles = max(skeleton.points[f"{side}_{part}"][1] for side in ("left", "right") for part in ("heel", "toe"))
-    floor = soles * scale + offset[1]
-    background = draw_background(rng, width, height, floor)
-    light = _sample_light(rng)
-    _cast_shadow(background, skeleton, scale, offset, light)
     layers = Layers(
         cv2.resize(background, (width * s, height * s), interpolation=cv2.INTER_LINEAR),
         np.full((height * s, width * s), NOTHING, np.float32),
@@ -70,20 +98,14 @@ def render_figure(seed: int, size: int | tuple[int, int] = 256) -> RenderedFigur
         draw_group(layers, group, scale * s, offset * s, light)
     picture = cv2.resize(layers.colour, (width, height), interpolation=cv2.INTER_AREA)
     picture *= crease_shade(layers.depth[::s, ::s], reach=0.018 * scale, strength=0.45)[..., None]
-    return RenderedFigure(
-        image=_expose(rng, picture),
-        keypoints=np.array([skeleton.points[name][:2] * scale + offset for name in JOINTS], np.float32),
-        head_length=proportions.head * scale,
-        region=region,
-    )
+    return picture
 
 
-def _frame(
-    rng: np.random.Generator, skeleton: Skeleton, width: int, height: int
+def frame_points(
+    rng: np.random.Generator, points: np.ndarray, width: int, height: int
 ) -> tuple[float, np.ndarray, tuple[int, int, int, int]]:
-    """Where the figure goes: pixels a stature, offset [2] of the pelvis, and the square region around it."""
-    points = np.array([point[:2] for point in skeleton.points.values()])
-    low, high = points.min(0) - BODY_MARGIN, points.max(0) + BODY_MARGIN
+    """Where a figure of ``points`` [n, 3] goes: pixels a stature, offset [2] of the origin, and the square region."""
+    low, high = points[:, :2].min(0) - BODY_MARGIN, points[:, :2].max(0) + BODY_MARGIN
     side = round(min(width, height) * rng.uniform(0.88, 1.0))
     corner = np.array([round(rng.uniform(0, width - side)), round(rng.uniform(0, height - side))])
     scale = side / float((high - low).max()) / rng.uniform(1.02, 1.2)
@@ -92,7 +114,12 @@ def _frame(
     return scale, offset, (int(corner[0]), int(corner[1]), side, side)
 
 
-def _sample_light(rng: np.random.Generator) -> Light:
+def _soles(skeleton: Skeleton) -> float:
+    return max(skeleton.points[f"{side}_{part}"][1] for side in ("left", "right") for part in ("heel", "toe"))
+
+
+def sample_light(rng: np.random.Generator) -> Light:
+    """A lamp somewhere above."""
     direction = np.array([rng.uniform(-0.8, 0.8), rng.uniform(-1.0, -0.2), rng.uniform(0.5, 1.0)])
     return Light(
         direction / np.linalg.norm(direction),
@@ -102,9 +129,19 @@ def _sample_light(rng: np.random.Generator) -> Light:
     )
 
 
-def _cast_shadow(background: np.ndarray, skeleton: Skeleton, scale: float, offset: np.ndarray, light: Light) -> None:
-    """Darken the ground around the feet."""
+def cast_shadow(
+    background: np.ndarray, skeleton: Skeleton, scale: float, offset: np.ndarray, light: Light, lying: bool
+) -> None:
+    """Darken the ground around the feet, or under the whole of a figure that lies on it."""
     shade = np.zeros(background.shape[:2], np.float32)
+    if lying:
+        away = -0.03 * scale * light.direction[:2]
+        for one, other in BONES:
+            ends = [skeleton.points[JOINTS[joint]][:2] * scale + offset + away for joint in (one, other)]
+            start, end = ([round(float(value)) for value in point] for point in ends)
+            cv2.line(shade, start, end, 1.0, max(1, int(0.08 * scale)))
+        background *= 1 - np.float32(0.4) * cv2.GaussianBlur(shade, (0, 0), max(0.02 * scale, 0.5))[..., None]
+        return
     for side in ("left", "right"):
         feet = [skeleton.points[f"{side}_{part}"][:2] * scale + offset for part in ("heel", "toe")]
         x, y = np.mean(feet, 0) + scale * np.array([-0.04 * light.direction[0], 0.025])
@@ -114,7 +151,7 @@ def _cast_shadow(background: np.ndarray, skeleton: Skeleton, scale: float, offse
     background *= 1 - np.float32(0.5) * blurred[..., None]
 
 
-def _expose(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
+def expose(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
     """A camera's last touch: uneven light, a soft lens, sensor noise, eight bits."""
     height, width = picture.shape[:2]
     picture = picture * (1 + np.float32(0.06) * fractal_noise(rng, width, height, 0.5)[..., None])

@@ -19,17 +19,17 @@ ANGLE_LIMITS = {
     "shoulder_flexion": (-45.0, 170.0),
     "shoulder_twist": (-70.0, 70.0),
     "elbow_flexion": (0.0, 145.0),
-    "hip_abduction": (-8.0, 45.0),
-    "hip_flexion": (-20.0, 100.0),
-    "hip_twist": (-10.0, 35.0),
-    "knee_flexion": (0.0, 130.0),
+    "hip_abduction": (-8.0, 60.0),
+    "hip_flexion": (-25.0, 120.0),
+    "hip_twist": (-10.0, 45.0),
+    "knee_flexion": (0.0, 140.0),
     "spine_bend": (-12.0, 35.0),
     "spine_lean": (-15.0, 15.0),
     "spine_twist": (-25.0, 25.0),
     "neck_nod": (-20.0, 25.0),
     "neck_tilt": (-15.0, 15.0),
     "neck_turn": (-40.0, 40.0),
-    "heading": (-180.0, 180.0),  # 0: facing the viewer
+    "heading": (-360.0, 360.0),  # 0: facing the viewer
     "lean": (-20.0, 20.0),  # of the whole figure, in the picture plane
 }
 
@@ -159,19 +159,24 @@ def sample_proportions(rng: np.random.Generator) -> Proportions:
 
 def sample_angles(rng: np.random.Generator) -> dict[str, float]:
     """Angles (degrees) of an upright figure; those of limbs are named ``right_...`` and ``left_...``."""
-    angles = _draw(rng, TRUNK_POSE)
+    angles = draw_angles(rng, TRUNK_POSE)
     for side in SIDES:
         for poses in (ARM_POSES, LEG_POSES):
             weights = np.array([pose.weight for pose in poses])
             pose = poses[int(rng.choice(len(poses), p=weights / weights.sum()))]
-            angles.update({f"{side}_{name}": value for name, value in _draw(rng, pose).items()})
+            angles.update({f"{side}_{name}": value for name, value in draw_angles(rng, pose).items()})
     return angles
 
 
-def pose_skeleton(proportions: Proportions, angles: dict[str, float]) -> Skeleton:
-    """Put ``angles`` on a skeleton of these ``proportions``; the pelvis is the origin."""
+def pose_skeleton(proportions: Proportions, angles: dict[str, float], view: np.ndarray | None = None) -> Skeleton:
+    """Put ``angles`` on a skeleton of these ``proportions``; the pelvis is the origin.
+
+    ``view``: rotation [3, 3] of the whole figure before the camera; None for a level one.
+    """
     p = proportions
     pelvis = about_z(angles["lean"]) @ about_y(angles["heading"])
+    if view is not None:
+        pelvis = view @ pelvis
     chest = pelvis @ about_y(angles["spine_twist"]) @ about_z(angles["spine_lean"]) @ about_x(-angles["spine_bend"])
     head = chest @ about_y(angles["neck_turn"]) @ about_z(angles["neck_tilt"]) @ about_x(-angles["neck_nod"])
 
@@ -250,7 +255,8 @@ def _cos_sin(degrees: float) -> tuple[float, float]:
     return float(np.cos(radians)), float(np.sin(radians))
 
 
-def _draw(rng: np.random.Generator, pose: AnglePose) -> dict[str, float]:
+def draw_angles(rng: np.random.Generator, pose: AnglePose) -> dict[str, float]:
+    """The angles (degrees) of one limb with the habit ``pose``, within :data:`ANGLE_LIMITS`."""
     drawn = {}
     for name, (mean, spread) in pose.angles.items():
         low, high = ANGLE_LIMITS[name]

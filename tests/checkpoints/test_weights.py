@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from edgepose.checkpoints import (
     checkpoint_digest,
+    demo_weights,
     fetch_official_weights,
     list_official_weights,
     resolve_checkpoint,
@@ -63,14 +64,15 @@ def test_the_pinned_ids_are_those_of_the_official_files(name, folder, reference,
     monkeypatch.setenv("EDGEPOSE_REFERENCE", str(reference))
     file = reference / "weights" / f"EfficientPose{name}.h5"
     assert fetch_official_weights(name, base_url=NOWHERE) == file
+    assert resolve_checkpoint(file, name) == (file, "official", None)
     assert {entry.variant: entry.path for entry in list_official_weights()}[name] == file
 
 
 def test_a_cached_file_is_taken_before_any_other(folder, reference):
     folder.mkdir()
     shutil.copy(reference / "weights" / "EfficientPoseRT.h5", folder)
-    assert resolve_checkpoint(None, "RT") == folder / "EfficientPoseRT.h5"
-    assert resolve_checkpoint("official", "rt") == folder / "EfficientPoseRT.h5"
+    for spec, variant in ((None, "RT"), ("official", "rt")):
+        assert resolve_checkpoint(spec, variant) == (folder / "EfficientPoseRT.h5", "official", None)
 
 
 def test_a_damaged_cached_file_counts_for_nothing(folder, reference, monkeypatch):
@@ -79,7 +81,7 @@ def test_a_damaged_cached_file_counts_for_nothing(folder, reference, monkeypatch
     (folder / file.name).write_bytes(file.read_bytes()[:-1])
     assert list_official_weights()[0].path is None
     monkeypatch.setenv("EDGEPOSE_REFERENCE", str(reference))
-    assert resolve_checkpoint(None, "RT") == file
+    assert resolve_checkpoint(None, "RT").path == file
 
 
 def test_offline_the_error_says_where_to_put_the_file(folder):
@@ -99,8 +101,54 @@ def test_unknown_variants_and_missing_files_are_refused(folder):
 def test_a_path_is_taken_as_it_is(folder, tmp_path):
     mine = tmp_path / "mine.pt"
     mine.write_bytes(b"weights")
-    assert resolve_checkpoint(str(mine), "RT") == mine
+    assert resolve_checkpoint(str(mine), "RT") == (mine, "file", None)
     assert checkpoint_digest(mine) == hashlib.sha256(b"weights").hexdigest()
+
+
+def test_offline_the_weights_that_ship_stand_in_and_say_so(folder):
+    found = resolve_checkpoint(None, "RT", base_url=NOWHERE)
+    assert (found.path, found.weights) == (demo_weights("RT"), "demo")
+    assert "\n" not in found.notice
+    for told in (
+        "RT has edgepose's own demonstration weights",
+        "not to find people in photographs",
+        "README.md",
+        "edgepose weights fetch RT",
+        NOWHERE,
+    ):
+        assert told in found.notice
+    asked = resolve_checkpoint("demo", "rt")
+    assert asked.path == found.path
+    assert NOWHERE not in asked.notice
+    assert not folder.joinpath("EfficientPoseRT.h5").exists()
+
+
+def test_whose_weights_they_are_is_told_by_their_content(folder, tmp_path):
+    copy = tmp_path / "mine.safetensors"
+    shutil.copy(demo_weights("RT"), copy)
+    found = resolve_checkpoint(copy, "RT")
+    assert (found.path, found.weights) == (copy, "demo")
+    assert "demonstration weights" in found.notice
+    copy.write_bytes(copy.read_bytes() + b" ")
+    assert resolve_checkpoint(copy, "RT") == (copy, "file", None)
+
+
+def test_nothing_stands_in_where_the_official_weights_are_asked_for_or_none_ship(folder):
+    with pytest.raises(CheckpointError, match="cannot be fetched"):
+        resolve_checkpoint("official", "RT", base_url=NOWHERE)
+    with pytest.raises(CheckpointError, match="cannot be fetched"):
+        resolve_checkpoint(None, "IV", base_url=NOWHERE)
+    with pytest.raises(CheckpointError, match="ships no weights of IV") as error:
+        resolve_checkpoint("demo", "IV")
+    assert "RT" in error.value.hint
+
+
+def test_what_ships_is_small_and_has_a_card():
+    path = demo_weights("RT")
+    assert path.stat().st_size <= 4_000_000
+    card = (path.parent / "README.md").read_text()
+    assert path.name in card
+    assert checkpoint_digest(path) in card
 
 
 def test_the_official_address_is_pinned_to_a_commit():

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from figure_crops import write_figures
 from random_networks import random_network
 
 import edgepose
-from edgepose.calibration import CalibrationCrop, write_calibration_set
 from edgepose.checkpoints import save_safetensors
 from edgepose.conversion.hold_out import read_samples
 from edgepose.conversion.pipeline import ConversionRequest, ConversionResult, convert
@@ -19,19 +19,6 @@ from edgepose.runtime.bundle import Bundle
 from edgepose.runtime.errors import DatasetError, GateError, UsageError
 
 CROPS = 10
-
-
-def write_figures(path: Path, count: int, labelled: bool = True) -> str:
-    """A calibration set of rendered figures."""
-    every = np.ones(16, bool)
-    crops = (
-        CalibrationCrop(f"figure {index}", figure.image, figure.head_length, figure.keypoints, every)
-        if labelled
-        else CalibrationCrop(f"figure {index}", figure.image, None)
-        for index, figure in enumerate(demo_set(count))
-    )
-    write_calibration_set(path, path.stem, "rendered", {"count": count}, crops)
-    return str(path)
 
 
 @pytest.fixture(scope="module")
