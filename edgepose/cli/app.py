@@ -19,6 +19,7 @@ from edgepose.cli import (
     inspect,
     report,
     run,
+    stream,
     targets,
     variants,
     weights,
@@ -40,6 +41,7 @@ for command in (
     convert,
     finish,
     run,
+    stream,
     inspect,
     check,
     evaluate,
@@ -76,4 +78,5 @@ def main() -> int:
     """Run the command line; return its exit code."""
     # FFmpeg's complaints about a damaged video would come before the error that says what to do about it.
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")  # nor its warnings about a camera that is not there
     return exit_code_of(app, print_error)

@@ -1,0 +1,53 @@
+"""``stream``: poses from a camera or video to standard output, sockets and MQTT, until it ends or is ended."""
+
+import contextlib
+
+from edgepose.runtime.errors import UsageError
+from edgepose.runtime.quiet import engine_chatter_hidden
+from edgepose.runtime.stream.pose_stream import PoseStream
+from edgepose.runtime.stream.publishing import STANDARD_OUTPUT, open_publisher
+from edgepose.runtime.stream.systemd import notify_systemd
+
+# A service that waits for events still tells systemd that it is alive.
+ALIVE_EVERY_S = 1.0
+
+
+def publish_stream(bundle, source, places=(), print_warning=None, limit=None, **options):
+    """Publish the events of ``PoseStream(bundle, source, **options)`` to ``places`` (:func:`open_publisher`).
+
+    Standard output where there are none. Errors that do not end the stream go to ``print_warning(message, hint)``,
+    too. ``limit``: end after so many frames. Returns the stream's :class:`Counters`. Raises what :class:`PoseStream`
+    and :func:`open_publisher` raise.
+    """
+    if limit is not None and limit < 1:
+        raise UsageError("{} frames are none".format(limit), "--limit 1 or more")
+    places = list(places) or [STANDARD_OUTPUT]
+    if len(set(places)) != len(places):
+        raise UsageError("one place is named twice", "name each --publish once")
+    with contextlib.ExitStack() as opened:
+        publishers = []
+        for place in places:
+            publisher = open_publisher(place)
+            opened.callback(publisher.close)
+            publishers.append(publisher)
+        with engine_chatter_hidden():
+            stream = opened.enter_context(PoseStream(bundle, source, **options))
+        notify_systemd("READY=1")
+        poses = 0
+        while not stream.ended:
+            event = stream.wait(ALIVE_EVERY_S)
+            if event is None:
+                continue
+            # Events come as long as frames are looked at or waited for: one that hangs in an engine is restarted.
+            notify_systemd("WATCHDOG=1")
+            for publisher in publishers:
+                publisher.publish(event)
+            if event.kind == "error" and not event.fatal and print_warning is not None:
+                print_warning(event.message, event.hint)
+            poses += event.kind == "pose"
+            if poses == limit:
+                break
+        else:
+            stream.wait(0)  # raises what ended it
+        notify_systemd("STOPPING=1")
+        return stream.counters
