@@ -14,6 +14,7 @@ from edgepose.cli import (
     convert,
     doctor,
     evaluate,
+    export_c,
     figure,
     finish,
     inspect,
@@ -55,6 +56,7 @@ for command in (
     figure,
 ):
     app.command()(getattr(command, command.__name__.rsplit(".", 1)[1]))
+app.command("export-c")(export_c.export_c)
 app.command("eval", hidden=True)(evaluate.evaluate)
 app.add_typer(weights.app, name="weights")
 
