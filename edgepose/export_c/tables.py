@@ -64,7 +64,7 @@ def model_header(manifest: Manifest, bundle_sha256: str, engine_file: str, decod
             ("WINDOW_REST", repr(1 - share)),
         ]
         declarations += [
-            "/* Of each pixel of an axis of the full map: the first cell that it takes values from, and the weights. */",
+            "/* Of each pixel of an axis of the full map: the first cell it takes values from, and the weights. */",
             f"extern const int16_t edgepose_row_first[{len(rows)}];",
             f"extern const double edgepose_row_weights[{len(rows)}][EDGEPOSE_TAPS];",
             f"extern const int16_t edgepose_column_first[{len(columns)}];",
