@@ -36,7 +36,7 @@ class Smoothing(_Smoothing):
 
     __slots__ = ()
 
-    def __new__(cls, min_cutoff=1.0, beta=10.0, speed_cutoff=1.0, min_score=0.05, max_gap=0.5):
+    def __new__(cls, min_cutoff=1.0, beta=20.0, speed_cutoff=1.0, min_score=0.05, max_gap=0.5):
         """Raises :class:`UsageError` for a parameter that cannot be."""
         values = (min_cutoff, beta, speed_cutoff, min_score, max_gap)
         for name, value, lowest in zip(cls._fields, values, (1e-3, 0.0, 1e-3, -1e3, 0.0)):

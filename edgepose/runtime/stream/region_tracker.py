@@ -47,10 +47,10 @@ class Tracking(_Tracking):
 
     def __new__(
         cls,
-        margin=1.4,
+        margin=1.5,
         found_score=0.2,
-        lost_score=0.12,
-        joint_score=0.1,
+        lost_score=0.1,
+        joint_score=0.07,
         confirm=2,
         patience=5,
         dead_band=0.1,
