@@ -4,12 +4,16 @@ import collections
 import threading
 import time
 
+# Items that may not be dropped have this much room of their own.
+RESERVED = 64
+
 
 class BoundedQueue(object):
-    """First in, first out, ``capacity`` items at most.
+    """First in, first out, of ``capacity`` items at most.
 
-    With ``drops`` a full queue gives up its oldest item that ``may_drop(item)`` allows (its oldest where none does),
-    so that :meth:`put` never waits; without, :meth:`put` waits for room. ``dropped`` counts what was given up.
+    With ``drops`` an item that finds the queue full takes the place of the oldest, so that :meth:`put` never waits;
+    without, :meth:`put` waits for room. Items that ``may_drop(item)`` excepts neither wait nor count: they are few, and
+    have room for 64 of their own, of which the oldest gives way. ``dropped`` counts what was given up.
     """
 
     def __init__(self, capacity, drops, may_drop=None):
@@ -17,6 +21,7 @@ class BoundedQueue(object):
         self._capacity = capacity
         self._drops = drops
         self._may_drop = may_drop
+        self._excepted = 0
         self._changed = threading.Condition()
         self._closed = False
         self.dropped = 0
@@ -24,13 +29,18 @@ class BoundedQueue(object):
     def put(self, item):
         """Add ``item``. Returns False, and does nothing, once the queue is closed."""
         with self._changed:
-            while not self._closed and not self._drops and len(self._items) >= self._capacity:
-                self._changed.wait()
+            if self._is_excepted(item):
+                if self._excepted >= RESERVED:
+                    self._drop_oldest(excepted=True)
+            else:
+                while not self._closed and not self._drops and self._is_full():
+                    self._changed.wait()
+                if self._is_full():
+                    self._drop_oldest(excepted=False)
             if self._closed:
                 return False
-            if len(self._items) >= self._capacity:
-                self._drop_one()
             self._items.append(item)
+            self._excepted += self._is_excepted(item)
             self._changed.notify_all()
             return True
 
@@ -47,6 +57,7 @@ class BoundedQueue(object):
                     return None
                 self._changed.wait(left)
             item = self._items.popleft()
+            self._excepted -= self._is_excepted(item)
             self._changed.notify_all()
             return item
 
@@ -56,6 +67,7 @@ class BoundedQueue(object):
             self._closed = True
             if discard:
                 self._items.clear()
+                self._excepted = 0
             self._changed.notify_all()
 
     @property
@@ -64,11 +76,16 @@ class BoundedQueue(object):
         with self._changed:
             return self._closed and not self._items
 
-    def _drop_one(self):
-        self.dropped += 1
-        if self._may_drop is not None:
-            for position, item in enumerate(self._items):
-                if self._may_drop(item):
-                    del self._items[position]
-                    return
-        self._items.popleft()
+    def _is_excepted(self, item):
+        return self._may_drop is not None and not self._may_drop(item)
+
+    def _is_full(self):
+        return not self._closed and len(self._items) - self._excepted >= self._capacity
+
+    def _drop_oldest(self, excepted):
+        for position, item in enumerate(self._items):
+            if self._is_excepted(item) == excepted:
+                del self._items[position]
+                self._excepted -= excepted
+                self.dropped += 1
+                return

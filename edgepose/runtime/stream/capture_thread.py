@@ -20,22 +20,21 @@ GOOD_AFTER_S = 5.0
 CapturedFrame = NamedTuple(
     "CapturedFrame", [("index", int), ("seconds", float), ("arrived", float), ("image", np.ndarray)]
 )
-# What went wrong; ``error`` is None at the end of a source that has one. ``retry_in``: None where there is no retry.
-Failure = NamedTuple("Failure", [("error", Optional[EdgeposeError]), ("fatal", bool), ("retry_in", Optional[float])])
+# What went wrong. ``fatal``: nothing more will come. ``retry_in``: seconds until the source is opened again, or None.
+Failure = NamedTuple("Failure", [("error", EdgeposeError), ("fatal", bool), ("retry_in", Optional[float])])
 
 
 class CaptureThread(object):
-    """Reads ``source`` (:class:`Source`) into ``frames`` (:class:`BoundedQueue`) until it ends or is stopped.
+    """Reads ``source`` (:class:`Source`) into ``queue`` (:class:`BoundedQueue`) until it ends or is stopped.
 
-    ``report(failure)`` is called with each :class:`Failure`. A live source that fails is opened again, after a
-    quarter of a second at first and ten at most; another ends. Frames that cannot be used are counted, and the first
-    of several in a row reported.
+    The queue gets each :class:`CapturedFrame`, and each :class:`Failure` where it happened between them. A live
+    source that fails is opened again, after a quarter of a second at first and ten at most; another ends. Frames that
+    cannot be used are counted, and the first of several in a row reported.
     """
 
-    def __init__(self, source, frames, report, reconnect=True):
+    def __init__(self, source, queue, reconnect=True):
         self._source = source
-        self._frames = frames
-        self._report = report
+        self._queue = queue
         self._reconnect = reconnect and source.live
         self._stop = threading.Event()
         self._clock = SourceClock(source.live)
@@ -53,7 +52,7 @@ class CaptureThread(object):
     def stop(self):
         """Ask it to end, without waiting. It lets go of the source itself, when a read that it waits in returns."""
         self._stop.set()
-        self._frames.close(discard=True)
+        self._queue.close(discard=True)
 
     def join(self, timeout):
         """Wait for it to have ended. Returns whether it has."""
@@ -66,9 +65,9 @@ class CaptureThread(object):
             self._read_all()
         # Whatever a program's own iterator raises ends the stream with words, not silence.
         except Exception as error:
-            self._report(Failure(self._unforeseen(error), True, None))
+            self._queue.put(Failure(self._unforeseen(error), True, None))
         finally:
-            self._frames.close()
+            self._queue.close()
 
     def _read_all(self):
         retry = FIRST_RETRY_S
@@ -91,11 +90,11 @@ class CaptureThread(object):
             if self._stop.is_set():
                 return
             if not self._reconnect:
-                self._report(Failure(error, True, None))
+                self._queue.put(Failure(error, True, None))
                 return
             if time.monotonic() - opened >= GOOD_AFTER_S:
                 retry = FIRST_RETRY_S
-            self._report(Failure(error, False, retry))
+            self._queue.put(Failure(error, False, retry))
             self._stop.wait(retry)
             retry = min(2 * retry, LAST_RETRY_S)
             self.reconnects += 1
@@ -115,7 +114,7 @@ class CaptureThread(object):
                     self._refuse(index, error)
                     continue
                 self._in_garbage = False
-                if not self._frames.put(CapturedFrame(index, seconds, arrived, image)):
+                if not self._queue.put(CapturedFrame(index, seconds, arrived, image)):
                     return
         finally:
             capture.close()
@@ -128,4 +127,4 @@ class CaptureThread(object):
         if not self._in_garbage:
             self._in_garbage = True
             words = "frame {} of {} cannot be used: {}".format(index, self._source.name, error.message)
-            self._report(Failure(SourceError(words, error.hint), False, None))
+            self._queue.put(Failure(SourceError(words, error.hint), False, None))

@@ -91,7 +91,7 @@ class PoseStream(object):
         be; what happens later comes as an event, and what ends the stream is raised to whoever reads it.
         """
         from edgepose.runtime.stream.capture import find_source
-        from edgepose.runtime.stream.capture_thread import CaptureThread
+        from edgepose.runtime.stream.capture_thread import CapturedFrame, CaptureThread
 
         if policy is not None and policy not in POLICIES:
             raise UsageError("there is no policy {!r}".format(policy), "one of: " + ", ".join(POLICIES))
@@ -108,9 +108,11 @@ class PoseStream(object):
         #: 'newest' or 'every'.
         self.policy = policy or ("newest" if found.live else "every")
         newest = self.policy == "newest"
-        self._frames = BoundedQueue(1 if newest else FRAMES_AHEAD, drops=newest)
+        self._captured = BoundedQueue(
+            1 if newest else FRAMES_AHEAD, drops=newest, may_drop=lambda item: isinstance(item, CapturedFrame)
+        )
         self._events = BoundedQueue(EVENTS_KEPT, drops=newest, may_drop=lambda event: event.kind == "pose")
-        self._capture = CaptureThread(found, self._frames, self._report, reconnect)
+        self._capture = CaptureThread(found, self._captured, reconnect)
         self._owns_estimator = not isinstance(bundle, PoseEstimator)
         #: The :class:`PoseEstimator` that finds the poses.
         self.estimator = load(bundle, threads=threads, decoder=decoder) if self._owns_estimator else bundle
@@ -167,7 +169,7 @@ class PoseStream(object):
         """:class:`Counters` of this very moment."""
         return Counters(
             self._capture.frames_read,
-            self._frames.dropped,
+            self._captured.dropped,
             self._capture.frames_refused,
             self._looked_at,
             self._events.dropped,
@@ -213,6 +215,8 @@ class PoseStream(object):
             self._events.close()
 
     def _look_at_frames(self):
+        from edgepose.runtime.stream.capture_thread import Failure
+
         last_frame = time.monotonic()
         stalls = 0
         throttled = []  # type: list
@@ -225,16 +229,20 @@ class PoseStream(object):
                 if reasons != throttled:
                     throttled = reasons
                     self._events.put(ThrottledEvent(self._seconds, bool(reasons), reasons))
-            frame = self._frames.get(max(0.0, last_frame + (stalls + 1) * self._stalled_after - now))
-            if frame is None:
-                if self._frames.ended:
+            item = self._captured.get(max(0.0, last_frame + (stalls + 1) * self._stalled_after - now))
+            if item is None:
+                if self._captured.ended:
                     return
                 stalls += 1
                 self._events.put(StalledEvent(self._seconds, time.monotonic() - last_frame))
-                continue
-            self._look_at(frame)
-            last_frame = time.monotonic()
-            stalls = 0
+            elif isinstance(item, Failure):
+                if item.fatal:
+                    raise item.error
+                self._events.put(self._error_event(item.error, item.retry_in))
+            else:
+                self._look_at(item)
+                last_frame = time.monotonic()
+                stalls = 0
 
     def _look_at(self, frame):
         height, width = frame.image.shape[:2]
@@ -279,17 +287,12 @@ class PoseStream(object):
             return self._tracker.person_size
         return float(max(self._size if region is None else region[2:]))
 
-    def _report(self, failure):
-        """Called in the capture's thread."""
-        error = failure.error
-        if failure.fatal:
-            self._fail(error)
-        else:
-            self._events.put(ErrorEvent(self._seconds, error.message, error.hint, False, failure.retry_in))
+    def _error_event(self, error, retry_in=None, fatal=False):
+        return ErrorEvent(self._seconds, error.message, error.hint, fatal, retry_in)
 
     def _fail(self, error):
         self._error = error
-        self._events.put(ErrorEvent(self._seconds, error.message, error.hint, True, None))
+        self._events.put(self._error_event(error, fatal=True))
 
 
 def _made(kind, settings, wanted, name):
