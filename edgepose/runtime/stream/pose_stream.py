@@ -17,6 +17,7 @@ from edgepose.runtime.stream.events import (
     StalledEvent,
     ThrottledEvent,
 )
+from edgepose.runtime.stream.memory import return_free_memory
 from edgepose.runtime.stream.one_euro import OneEuroFilter, Smoothing
 from edgepose.runtime.stream.region_tracker import FOUND, LOST, RegionTracker, Tracking, confidence
 from edgepose.runtime.stream.throttling import throttling_reasons
@@ -190,7 +191,10 @@ class PoseStream(object):
         if threading.current_thread() is not self._worker:
             self._worker.join(CLOSE_S)
             ended = not self._worker.is_alive()
-        return self._capture.join(max(0.0, end - time.monotonic())) and ended
+        ended = self._capture.join(max(0.0, end - time.monotonic())) and ended
+        if ended:
+            return_free_memory()
+        return ended
 
     def __enter__(self):
         return self
