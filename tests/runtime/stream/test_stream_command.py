@@ -41,7 +41,9 @@ def stream(bundle_path):
     yield start
     for process in started:
         process.kill()
-        process.communicate()
+        process.wait()
+        for pipe in (process.stdout, process.stderr):
+            pipe.close()
 
 
 def terminate(process):
