@@ -8,9 +8,6 @@ from edgepose.runtime.stream.pose_stream import PoseStream
 from edgepose.runtime.stream.publishing import STANDARD_OUTPUT, open_publisher
 from edgepose.runtime.stream.systemd import notify_systemd
 
-# A service that waits for events still tells systemd that it is alive.
-ALIVE_EVERY_S = 1.0
-
 
 def publish_stream(bundle, source, places=(), print_warning=None, limit=None, **options):
     """Publish the events of ``PoseStream(bundle, source, **options)`` to ``places`` (:func:`open_publisher`).
@@ -34,10 +31,7 @@ def publish_stream(bundle, source, places=(), print_warning=None, limit=None, **
             stream = opened.enter_context(PoseStream(bundle, source, **options))
         notify_systemd("READY=1")
         poses = 0
-        while not stream.ended:
-            event = stream.wait(ALIVE_EVERY_S)
-            if event is None:
-                continue
+        for event in stream:
             # Events come as long as frames are looked at or waited for: one that hangs in an engine is restarted.
             notify_systemd("WATCHDOG=1")
             for publisher in publishers:
@@ -47,7 +41,5 @@ def publish_stream(bundle, source, places=(), print_warning=None, limit=None, **
             poses += event.kind == "pose"
             if poses == limit:
                 break
-        else:
-            stream.wait(0)  # raises what ended it
         notify_systemd("STOPPING=1")
         return stream.counters

@@ -1,8 +1,10 @@
 """A source of frames to a stream of events: capture, region tracking, network and smoothing put together."""
 
+import atexit
 import contextlib
 import threading
 import time
+import weakref
 from typing import NamedTuple
 
 from edgepose.runtime.errors import EdgeposeError, EngineError, UsageError
@@ -30,6 +32,16 @@ STALLED_AFTER_S = 2.0
 THROTTLING_EVERY_S = 5.0
 # The longest that closing waits for both threads, together.
 CLOSE_S = 1.5
+
+# A thread that is still in a native library when Python shuts down aborts the process.
+_open_streams = weakref.WeakSet()  # type: weakref.WeakSet
+
+
+@atexit.register
+def _close_open_streams():
+    for stream in list(_open_streams):
+        stream.close()
+
 
 # ``frames``: that the source gave; ``dropped``: for newer ones; ``refused``: that were none; ``looked_at``: that have
 # a pose event; ``events_dropped``: that nobody read in time; ``reconnects``: of the source.
@@ -125,6 +137,7 @@ class PoseStream(object):
         self._error = None
         self._stop = threading.Event()
         self._worker = threading.Thread(target=self._work, name="edgepose-poses", daemon=True)
+        _open_streams.add(self)
         self._worker.start()
         self._capture.start()
 
@@ -193,6 +206,7 @@ class PoseStream(object):
             ended = not self._worker.is_alive()
         ended = self._capture.join(max(0.0, end - time.monotonic())) and ended
         if ended:
+            _open_streams.discard(self)
             return_free_memory()
         return ended
 

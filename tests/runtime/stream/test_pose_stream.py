@@ -1,12 +1,15 @@
 """Streams on the tiny network, whose poses say which frame they were found in; every fault a camera can have."""
 
 import itertools
+import os
+import subprocess
+import sys
 import threading
 import time
 
 import numpy as np
 import pytest
-from moving_squares import PERIOD, Camera, NetworkCamera, number_of, numbered_frame
+from moving_squares import PERIOD, REPOSITORY, Camera, NetworkCamera, number_of, numbered_frame
 from tiny_bundles import require_library
 
 import edgepose
@@ -339,8 +342,6 @@ def test_closing_while_a_full_queue_waits_for_a_reader(bundle_path):
 
 
 def test_opening_and_closing_leaves_nothing_behind(bundle_path):
-    import os
-
     def state():
         return threading.active_count(), len(os.listdir("/proc/self/fd"))
 
@@ -387,3 +388,19 @@ def test_int8_engines_stream_too(write_bundle):
     path = write_bundle(tiny_bundle("tflite", "int8"))
     with PoseStream(path, [numbered_frame(n) for n in range(10)], **PLAIN) as stream:
         assert [number_of(event.pose) for event in stream] == list(range(10))
+
+
+@pytest.mark.parametrize("policy", ["newest", "every"])
+def test_a_program_that_forgets_to_close_ends_all_the_same(bundle_path, policy):
+    program = (
+        "import itertools, sys, edgepose, numpy\n"
+        "frames = itertools.repeat(numpy.zeros((480, 640, 3), numpy.uint8))\n"
+        "stream = edgepose.PoseStream(sys.argv[1], frames, policy=sys.argv[2])\n"
+        "stream.wait()\n"
+    )
+    environment = dict(os.environ, PYTHONPATH=REPOSITORY)
+    for _ in range(3):
+        words = [sys.executable, "-c", program, bundle_path, policy]
+        process = subprocess.Popen(words, env=environment, stderr=subprocess.PIPE)
+        assert process.wait(PATIENCE_S) == 0, process.stderr.read()
+        process.stderr.close()
