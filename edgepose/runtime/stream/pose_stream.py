@@ -5,7 +5,7 @@ import contextlib
 import threading
 import time
 import weakref
-from typing import NamedTuple
+from typing import NamedTuple, Optional  # noqa: F401 - in a type comment
 
 from edgepose.runtime.errors import EdgeposeError, EngineError, UsageError
 from edgepose.runtime.estimator import PoseEstimator, load
@@ -31,7 +31,7 @@ EVENTS_KEPT = 64
 STALLED_AFTER_S = 2.0
 THROTTLING_EVERY_S = 5.0
 # The longest that closing waits for both threads, together.
-CLOSE_S = 1.5
+CLOSE_S = 1.0
 
 # A thread that is still in a native library when Python shuts down aborts the process.
 _open_streams = weakref.WeakSet()  # type: weakref.WeakSet
@@ -69,7 +69,7 @@ class PoseStream(object):
                     print(event.seconds, event.pose["left_wrist"])
 
     One thread reads the source, another finds poses; both begin with the stream and end with :meth:`close`, which
-    waits 1.5 s at most. Events come in the order in which they happened: iterate, or take them one by one with
+    waits 1 s at most. Events come in the order in which they happened: iterate, or take them one by one with
     :meth:`wait`, or let :meth:`run` call you, or look at :attr:`newest` alone.
     """
 
@@ -135,6 +135,7 @@ class PoseStream(object):
         self._looked_at = 0
         self._size = (0, 0)
         self._error = None
+        self._close_by = None  # type: Optional[float]
         self._stop = threading.Event()
         self._worker = threading.Thread(target=self._work, name="edgepose-poses", daemon=True)
         _open_streams.add(self)
@@ -191,7 +192,7 @@ class PoseStream(object):
         )
 
     def close(self):
-        """End both threads and let go of camera and engine. Waits 1.5 s at most; closing twice does nothing.
+        """End both threads and let go of camera and engine. Waits 1 s at most, and only the first time.
 
         A thread that waits in a driver or an engine ends by itself when that returns, and lets go then.
         Returns whether everything has ended.
@@ -199,12 +200,10 @@ class PoseStream(object):
         self._stop.set()
         self._capture.stop()
         self._events.close(discard=True)
-        end = time.monotonic() + CLOSE_S
-        ended = True
-        if threading.current_thread() is not self._worker:
-            self._worker.join(CLOSE_S)
-            ended = not self._worker.is_alive()
-        ended = self._capture.join(max(0.0, end - time.monotonic())) and ended
+        if self._close_by is None:
+            self._close_by = time.monotonic() + CLOSE_S
+        self._worker.join(max(0.0, self._close_by - time.monotonic()))
+        ended = self._capture.join(max(0.0, self._close_by - time.monotonic())) and not self._worker.is_alive()
         if ended:
             _open_streams.discard(self)
             return_free_memory()
