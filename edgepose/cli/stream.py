@@ -6,6 +6,7 @@ from pathlib import Path
 
 import typer
 
+from edgepose.cli.accelerator import ALLOW_CPU_HELP, TPU_HELP
 from edgepose.cli.console import print_warning
 from edgepose.cli.run import parse_region
 
@@ -29,6 +30,8 @@ def stream(
     reconnect: bool = typer.Option(True, "--reconnect/--no-reconnect", help="Open a camera again when it goes."),
     limit: int | None = typer.Option(None, "--limit", help="End after this many frames."),
     threads: int | None = typer.Option(None, "--threads", help="Threads of the engine."),
+    tpu: str | None = typer.Option(None, "--tpu", help=TPU_HELP),
+    allow_cpu: bool = typer.Option(False, "--allow-cpu", help=ALLOW_CPU_HELP),
 ) -> None:
     """Follow the person before a camera; publish poses and events as lines of JSON."""
     from edgepose.runtime.stream.command import publish_stream
@@ -47,6 +50,8 @@ def stream(
         reconnect=reconnect,
         threads=threads,
         decoder=decoder,
+        device=tpu,
+        allow_cpu=allow_cpu,
     )
 
 

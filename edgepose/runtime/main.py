@@ -161,6 +161,7 @@ def _run(bundle_path, options):
 def _stream(bundle_path, options):
     from edgepose.runtime.stream.command import publish_stream
 
+    device, allow_cpu, tensorrt, simulate = _engine_options(options)
     publish_stream(
         bundle_path,
         options.source,
@@ -174,6 +175,10 @@ def _stream(bundle_path, options):
         reconnect=not options.no_reconnect,
         threads=options.threads,
         decoder=options.decoder,
+        device=device,
+        allow_cpu=allow_cpu,
+        tensorrt=tensorrt,
+        simulate=simulate,
     )
     return EXIT_DONE
 

@@ -2,6 +2,7 @@
 
 import contextlib
 
+from edgepose.runtime.announce import announced
 from edgepose.runtime.errors import UsageError
 from edgepose.runtime.quiet import engine_chatter_hidden
 from edgepose.runtime.stream.pose_stream import PoseStream
@@ -27,8 +28,10 @@ def publish_stream(bundle, source, places=(), print_warning=None, limit=None, **
             publisher = open_publisher(place)
             opened.callback(publisher.close)
             publishers.append(publisher)
-        with engine_chatter_hidden():
+        with announced(), engine_chatter_hidden():
             stream = opened.enter_context(PoseStream(bundle, source, **options))
+        if stream.estimator.fallback is not None and print_warning is not None:
+            print_warning("by the CPU, not the accelerator: {}".format(stream.estimator.fallback), None)
         notify_systemd("READY=1")
         poses = 0
         for event in stream:

@@ -32,6 +32,7 @@ STALLED_AFTER_S = 2.0
 THROTTLING_EVERY_S = 5.0
 # The longest that closing waits for both threads, together.
 CLOSE_S = 1.0
+FRAME_S = 0.3
 
 # A thread that is still in a native library when Python shuts down aborts the process.
 _open_streams = weakref.WeakSet()  # type: weakref.WeakSet
@@ -84,8 +85,7 @@ class PoseStream(object):
         images=False,
         reconnect=True,
         stalled_after=STALLED_AFTER_S,
-        threads=None,
-        decoder=None,
+        **engine,
     ):
         """Open the bundle and begin to read ``source``.
 
@@ -97,8 +97,8 @@ class PoseStream(object):
         each, and makes the source wait (default of files and iterables). ``tracking``: True, False (``region``, or the
         whole frame, is looked at always, and every pose is a person), or :class:`Tracking`. ``smoothing``: True,
         False or :class:`Smoothing`. ``images``: keep the frame in its event. ``reconnect``: open a live source
-        again when it fails. ``stalled_after``: seconds without a frame. ``threads``, ``decoder``: as for
-        :class:`PoseEstimator`.
+        again when it fails. ``stalled_after``: seconds without a frame. ``engine``: ``threads``, ``decoder`` and
+        whatever else :class:`PoseEstimator` takes.
 
         Raises :class:`UsageError`, :class:`SourceError`, :class:`BundleError` or :class:`EngineError` for what cannot
         be; what happens later comes as an event, and what ends the stream is raised to whoever reads it.
@@ -112,6 +112,8 @@ class PoseStream(object):
             raise UsageError("stalled_after cannot be {!r}".format(stalled_after), "0.05 to 3600 seconds")
         if region is not None and tracking:
             raise UsageError("a fixed region and tracking exclude each other", "pass tracking=False")
+        if engine and isinstance(bundle, PoseEstimator):
+            raise UsageError("an estimator that is open already takes no {}".format(", ".join(sorted(engine))))
         self._tracker = _made(RegionTracker, Tracking, tracking, "tracking")
         self._filter = _made(OneEuroFilter, Smoothing, smoothing, "smoothing")
         self._region = region
@@ -128,7 +130,7 @@ class PoseStream(object):
         self._capture = CaptureThread(found, self._captured, reconnect)
         self._owns_estimator = not isinstance(bundle, PoseEstimator)
         #: The :class:`PoseEstimator` that finds the poses.
-        self.estimator = load(bundle, threads=threads, decoder=decoder) if self._owns_estimator else bundle
+        self.estimator = load(bundle, **engine) if self._owns_estimator else bundle
         #: The last :class:`PoseEvent`, or None before the first: for loops with a rate of their own.
         self.newest = None
         self._seconds = 0.0
@@ -203,7 +205,9 @@ class PoseStream(object):
         if self._close_by is None:
             self._close_by = time.monotonic() + CLOSE_S
         self._worker.join(max(0.0, self._close_by - time.monotonic()))
-        ended = self._capture.join(max(0.0, self._close_by - time.monotonic())) and not self._worker.is_alive()
+        # A frame later it has ended, or it waits in a driver for who knows how long.
+        ended = self._capture.join(min(FRAME_S, max(0.0, self._close_by - time.monotonic())))
+        ended = ended and not self._worker.is_alive()
         if ended:
             _open_streams.discard(self)
             return_free_memory()

@@ -281,6 +281,8 @@ def test_the_callers_estimator_is_not_closed(bundle_path):
             with PoseStream(estimator, [numbered_frame(1)], tracking=False) as stream:
                 assert len(list(stream)) == 1
         estimator(numbered_frame(1))
+        with pytest.raises(UsageError, match="takes no threads"):
+            PoseStream(estimator, [numbered_frame(1)], threads=1)
 
 
 def test_an_engine_that_fails_ends_the_stream_with_its_error(bundle_path):
