@@ -98,6 +98,15 @@ def quantised(heatmaps):
     return np.clip(np.round(heatmaps / SCALE) + ZERO_POINT, -128, 127).astype(np.int8)
 
 
+def assert_same_joints(found, expected):
+    """The same pixels; scores to the rounding of float32.
+
+    Which channels of a map that no network makes are settled in float64, and which in float32, is each half's own.
+    """
+    assert np.array_equal(found[..., :2], expected[..., :2])
+    assert found[..., 2] == pytest.approx(expected[..., 2], rel=5e-7)
+
+
 @pytest.fixture(scope="module")
 def dev_heatmaps(reference, tmp_path_factory):
     """Float32 [805, 28, 28, 16]: what the official RT computes of the annotated crops."""
@@ -175,14 +184,14 @@ def test_random_maps_under_the_sanitizers(tmp_path, precision):
     rng = np.random.default_rng(8)
     heatmaps = np.concatenate([random_heatmaps(rng, precision) for _ in range(2)])
     found = decode_in_c(compiled(tmp_path / "c", "sanitizers"), heatmaps)
-    assert np.array_equal(found, decode_in_python(heatmaps))
+    assert_same_joints(found, decode_in_python(heatmaps))
 
 
 def test_an_engine_that_upsamples_by_itself_is_decoded_too(tmp_path):
     export_c(write_bundle(tmp_path, upsampling=1), tmp_path / "c")
     heatmaps = np.random.default_rng(1).random((2, 224, 224, 16), np.float32)
     found = decode_in_c(compiled(tmp_path / "c"), heatmaps)
-    assert np.array_equal(found, decode_in_python(heatmaps, upsampling=1))
+    assert_same_joints(found, decode_in_python(heatmaps, upsampling=1))
 
 
 def test_planar_engines_are_decoded_too(tmp_path):
@@ -190,7 +199,7 @@ def test_planar_engines_are_decoded_too(tmp_path):
     assert exported.engine == "engine.onnx"
     heatmaps = random_heatmaps(np.random.default_rng(2), "fp32")
     found = decode_in_c(compiled(tmp_path / "c"), heatmaps.transpose(0, 3, 1, 2))
-    assert np.array_equal(found, decode_in_python(heatmaps))
+    assert_same_joints(found, decode_in_python(heatmaps))
 
 
 def test_values_that_are_not_finite_and_half_a_tensor_are_errors(tmp_path):
@@ -311,7 +320,7 @@ def test_the_sources_build_with_cmake(tmp_path):
         assert done.returncode == 0, done.stdout + done.stderr
     assert "warning" not in done.stdout + done.stderr
     heatmaps = random_heatmaps(np.random.default_rng(3), "int8")
-    assert np.array_equal(decode_in_c([str(tmp_path / "build" / "decode_maps")], heatmaps), decode_in_python(heatmaps))
+    assert_same_joints(decode_in_c([str(tmp_path / "build" / "decode_maps")], heatmaps), decode_in_python(heatmaps))
 
 
 def test_the_example_finds_the_pose_that_the_bundle_finds(reference, tmp_path, monkeypatch):
