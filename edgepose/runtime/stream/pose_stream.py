@@ -22,7 +22,7 @@ from edgepose.runtime.stream.events import (
 from edgepose.runtime.stream.memory import return_free_memory
 from edgepose.runtime.stream.one_euro import OneEuroFilter, Smoothing
 from edgepose.runtime.stream.region_tracker import FOUND, LOST, RegionTracker, Tracking, confidence
-from edgepose.runtime.stream.throttling import throttling_reasons
+from edgepose.runtime.stream.throttling import ThrottlingWatch
 
 POLICIES = ("newest", "every")
 # Frames read ahead where every frame is wanted, and events kept for whoever reads them.
@@ -240,13 +240,14 @@ class PoseStream(object):
 
         last_frame = time.monotonic()
         stalls = 0
+        watch = ThrottlingWatch()
         throttled = []  # type: list
         throttling_looked_at = last_frame - THROTTLING_EVERY_S
         while not self._stop.is_set():
             now = time.monotonic()
             if now - throttling_looked_at >= THROTTLING_EVERY_S:
                 throttling_looked_at = now
-                reasons = throttling_reasons()
+                reasons = watch.reasons()
                 if reasons != throttled:
                     throttled = reasons
                     self._events.put(ThrottledEvent(self._seconds, bool(reasons), reasons))

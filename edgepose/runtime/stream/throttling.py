@@ -1,43 +1,23 @@
-"""Whether the device slows itself down: what the kernel and the board's firmware say about it."""
+"""Whether the device slows itself down, in words."""
 
-import os
-
-# Raspberry Pi: bits of the firmware's word that hold now (docs: `vcgencmd get_throttled`).
-PI_WORD = "sys/devices/platform/soc/soc:firmware/get_throttled"
-PI_BITS = ((0, "undervoltage"), (1, "clock capped"), (2, "throttled"), (3, "soft temperature limit"))
-COOLING = "sys/class/thermal"
+from edgepose.bench.sensors.throttling import bits_in_words, find_throttling
 
 
-def throttling_reasons(root="/"):
-    """What slows this device down now, as words; empty where nothing does, or nothing says so.
+class ThrottlingWatch(object):
+    """What slows this device down, by the sensors of :mod:`edgepose.bench` under ``root``."""
 
-    Read from ``root``: the Raspberry Pi firmware's word, and the kernel's cooling devices that limit processors.
-    """
-    reasons = []
-    word = _first_line(os.path.join(root, PI_WORD))
-    if word is not None:
-        try:
-            bits = int(word, 16)
-        except ValueError:
-            bits = 0
-        reasons += [words for bit, words in PI_BITS if bits >> bit & 1]
-    folder = os.path.join(root, COOLING)
-    try:
-        names = sorted(name for name in os.listdir(folder) if name.startswith("cooling_device"))
-    except OSError:
-        names = []
-    for name in names:
-        kind = _first_line(os.path.join(folder, name, "type")) or ""
-        state = _first_line(os.path.join(folder, name, "cur_state")) or "0"
-        # Fans cool, too, and slow nothing down.
-        if ("cpu" in kind.lower() or "processor" in kind.lower()) and state.isdigit() and int(state) > 0:
-            reasons.append("{} at step {}".format(kind, state))
-    return reasons
+    def __init__(self, root="/"):
+        self._sensors = find_throttling(root).sensors
 
-
-def _first_line(path):
-    try:
-        with open(path) as file:
-            return file.readline(200).strip()
-    except (OSError, UnicodeDecodeError):
-        return None
+    def reasons(self):
+        """Words for each thing that slows the device down now; empty where nothing does, or nothing says so."""
+        reasons = []
+        for sensor in self._sensors:
+            value = sensor.read()
+            if value is None:
+                continue
+            if sensor.kind == "throttle_bits":
+                reasons += bits_in_words(value)[0]
+            elif value > 0:
+                reasons.append("{} at step {:g}".format(sensor.name, value))
+        return reasons

@@ -1,4 +1,4 @@
-from edgepose.runtime.stream.throttling import throttling_reasons
+from edgepose.runtime.stream.throttling import ThrottlingWatch
 
 
 def write(root, path, text):
@@ -8,17 +8,17 @@ def write(root, path, text):
 
 
 def test_a_machine_that_says_nothing_is_not_throttled(tmp_path):
-    assert throttling_reasons(str(tmp_path)) == []
+    assert ThrottlingWatch(str(tmp_path)).reasons() == []
 
 
 def test_bits_of_the_raspberry_pi_that_hold_now(tmp_path):
     write(tmp_path, "sys/devices/platform/soc/soc:firmware/get_throttled", "50005\n")
-    assert throttling_reasons(str(tmp_path)) == ["undervoltage", "throttled"]
+    assert ThrottlingWatch(str(tmp_path)).reasons() == ["under-voltage", "throttled"]
     # What has been, and is over, is none.
     write(tmp_path, "sys/devices/platform/soc/soc:firmware/get_throttled", "50000\n")
-    assert throttling_reasons(str(tmp_path)) == []
+    assert ThrottlingWatch(str(tmp_path)).reasons() == []
     write(tmp_path, "sys/devices/platform/soc/soc:firmware/get_throttled", "nonsense\n")
-    assert throttling_reasons(str(tmp_path)) == []
+    assert ThrottlingWatch(str(tmp_path)).reasons() == []
 
 
 def test_cooling_devices_that_limit_processors(tmp_path):
@@ -29,4 +29,4 @@ def test_cooling_devices_that_limit_processors(tmp_path):
     ):
         write(tmp_path, "sys/class/thermal/{}/type".format(name), kind + "\n")
         write(tmp_path, "sys/class/thermal/{}/cur_state".format(name), state + "\n")
-    assert throttling_reasons(str(tmp_path)) == ["thermal-cpufreq-0 at step 3"]
+    assert ThrottlingWatch(str(tmp_path)).reasons() == ["thermal-cpufreq-0 0 at step 3"]
