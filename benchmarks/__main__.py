@@ -12,9 +12,11 @@ from benchmarks import (
     coral,
     decoder,
     end_to_end,
+    endurance,
     footprint,
     gpu_check,
     half_precision,
+    live,
     network,
     peers,
     quantisation,
@@ -38,6 +40,8 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], Iterable[Report]]] = {
         peers.run(options.bundles, options.quick, options.variants, options.peer, options.persons)
     ],
     "footprint": lambda options: [footprint.run(options.bundles, options.quick)],
+    "live": lambda options: [live.run(options.bundles, options.quick)],
+    "endurance": lambda options: [endurance.run(options.bundles, options.quick)],
     "tensorrt_acceptance": lambda options: [tensorrt_acceptance.run(options.bundles, options.quick)],
     "gpu_check": lambda options: [gpu_check.run(options.quick)],
 }

@@ -3,7 +3,7 @@
 import sys
 
 # Commands that the device half has, by itself.
-DEVICE_COMMANDS = ("run", "info", "check", "bench")
+DEVICE_COMMANDS = ("run", "stream", "info", "check", "bench")
 
 
 def main():

@@ -48,6 +48,13 @@ def test_every_module_and_the_licence_reach_the_wheel_and_no_test_does(wheel):
     assert not [name for name in names if name.startswith(("tests", "benchmarks", "docs", "tools"))]
 
 
+def test_the_c_sources_reach_the_wheel(wheel):
+    names = set(wheel.namelist())
+    sources = list((ROOT / "edgepose" / "export_c" / "sources").iterdir())
+    assert len(sources) > 5
+    assert {str(path.relative_to(ROOT)) for path in sources} <= names
+
+
 def test_the_base_install_is_numpy_and_opencv_on_python_3_6(wheel):
     (name,) = [name for name in wheel.namelist() if name.endswith("METADATA")]
     metadata = Parser().parsestr(wheel.read(name).decode())

@@ -14,11 +14,13 @@ from edgepose.cli import (
     convert,
     doctor,
     evaluate,
+    export_c,
     figure,
     finish,
     inspect,
     report,
     run,
+    stream,
     targets,
     variants,
     weights,
@@ -40,6 +42,7 @@ for command in (
     convert,
     finish,
     run,
+    stream,
     inspect,
     check,
     evaluate,
@@ -53,6 +56,7 @@ for command in (
     figure,
 ):
     app.command()(getattr(command, command.__name__.rsplit(".", 1)[1]))
+app.command("export-c")(export_c.export_c)
 app.command("eval", hidden=True)(evaluate.evaluate)
 app.add_typer(weights.app, name="weights")
 
@@ -76,4 +80,5 @@ def main() -> int:
     """Run the command line; return its exit code."""
     # FFmpeg's complaints about a damaged video would come before the error that says what to do about it.
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")  # nor its warnings about a camera that is not there
     return exit_code_of(app, print_error)

@@ -46,7 +46,7 @@ def run(
             done, total = (progress.number, progress.sources) if several else (progress.frame, progress.frames)
             bar(done, total)
 
-        summary = run_sources(estimator, sources, outputs, _region(region), min_score, progress=show)
+        summary = run_sources(estimator, sources, outputs, parse_region(region), min_score, progress=show)
     for warning in summary.warnings:
         print_warning(warning)
     for _, error in summary.failures:
@@ -59,7 +59,8 @@ def run(
         raise typer.Exit(EXIT_FAILED)
 
 
-def _region(text: str | None) -> tuple[float, ...] | None:
+def parse_region(text: str | None) -> tuple[float, ...] | None:
+    """``X,Y,W,H`` as four numbers. Raises :class:`UsageError`."""
     if text is None:
         return None
     try:

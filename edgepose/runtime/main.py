@@ -1,4 +1,4 @@
-"""The command line that a bundle carries: ``python3 FILE.edgepose run|info|check|bench|build``.
+"""The command line that a bundle carries: ``python3 FILE.edgepose run|stream|info|check|bench|build``.
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 the engine does not agree with its float model or a bound is not kept,
 130 interrupted, 143 terminated.
@@ -11,6 +11,7 @@ import sys
 
 from edgepose.runtime.errors import EXIT_DONE, EXIT_FAILED, EXIT_GATE, UsageError
 from edgepose.runtime.exits import exit_code_of
+from edgepose.runtime.stream.publishing import PLACES
 from edgepose.version import __version__
 
 
@@ -21,6 +22,7 @@ def main(argv=None, bundle_path=None):
     """
     # FFmpeg's complaints about a damaged video would come before the error that says what to do about it.
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")  # nor its warnings about a camera that is not there
 
     def work():
         options = _parser(bundle_path).parse_args(argv)
@@ -39,7 +41,7 @@ def _parser(bundle_path):
         epilog="exit codes: 0 done, 1 failed, 2 usage, 3 a gate does not hold: of check, or of a bound asked of bench",
     )
     parser.add_argument("--version", action="version", version="edgepose " + __version__)
-    commands = parser.add_subparsers(dest="command", metavar="run|info|check|bench|build")
+    commands = parser.add_subparsers(dest="command", metavar="run|stream|info|check|bench|build")
     commands.required = True
 
     run = commands.add_parser("run", help="find the joints in images, folders and videos")
@@ -52,6 +54,21 @@ def _parser(bundle_path):
     run.add_argument("--min-score", metavar="S", type=float, default=0.0, help="leave out joints that score less")
     _add_engine_options(run)
     run.set_defaults(work=_run)
+
+    stream = commands.add_parser("stream", help="follow the person before a camera; events as lines of JSON")
+    stream.add_argument("source", metavar="SOURCE", help="camera number, GStreamer pipeline, rtsp:// address or video")
+    stream.add_argument(
+        "--publish", metavar="PLACE", action="append", default=[], help="{} (standard output)".format(PLACES)
+    )
+    stream.add_argument("--policy", metavar="NAME", help="newest (cameras: drop frames) or every (files: none)")
+    stream.add_argument("--decoder", metavar="NAME", help="official (smoothed maps, for stills) or realtime")
+    stream.add_argument("--region", metavar="X,Y,W,H", type=_region, help="look here always, instead of following")
+    stream.add_argument("--no-tracking", action="store_true", help="look at the whole frame, always")
+    stream.add_argument("--no-smoothing", action="store_true", help="joints as they are measured")
+    stream.add_argument("--no-reconnect", action="store_true", help="end when the camera goes")
+    stream.add_argument("--limit", metavar="N", type=int, help="end after N frames")
+    _add_engine_options(stream)
+    stream.set_defaults(work=_stream)
 
     info = commands.add_parser("info", help="what this bundle is and where it comes from")
     info.add_argument("--json", action="store_true", help="print the whole manifest")
@@ -141,6 +158,31 @@ def _run(bundle_path, options):
     return EXIT_FAILED if summary.failures else EXIT_DONE
 
 
+def _stream(bundle_path, options):
+    from edgepose.runtime.stream.command import publish_stream
+
+    device, allow_cpu, tensorrt, simulate = _engine_options(options)
+    publish_stream(
+        bundle_path,
+        options.source,
+        options.publish,
+        lambda message, hint: _print_error(message, hint, "warning"),
+        options.limit,
+        policy=options.policy,
+        tracking=not (options.no_tracking or options.region),
+        smoothing=not options.no_smoothing,
+        region=options.region,
+        reconnect=not options.no_reconnect,
+        threads=options.threads,
+        decoder=options.decoder,
+        device=device,
+        allow_cpu=allow_cpu,
+        tensorrt=tensorrt,
+        simulate=simulate,
+    )
+    return EXIT_DONE
+
+
 def _info(bundle_path, options):
     from edgepose.runtime.bundle import Bundle
 
@@ -217,7 +259,7 @@ def _print(text):
     sys.stdout.write(text + "\n")
 
 
-def _print_error(message, hint):
-    sys.stderr.write("error: {}\n".format(message))
+def _print_error(message, hint, kind="error"):
+    sys.stderr.write("{}: {}\n".format(kind, message))
     if hint is not None:
         sys.stderr.write("hint: {}\n".format(hint))

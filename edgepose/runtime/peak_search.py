@@ -40,7 +40,7 @@ class SeparablePeakSearch(object):
     def __init__(self, rows, columns, block, channels):
         self._channels = channels
         height, width = rows.shape[1], columns.shape[1]
-        margin, self._share = _margin(rows, columns, block)
+        margin, self._share = search_margin(rows, columns, block)
         reach = max(_reach(rows, block, margin), _reach(columns, block, margin))
         self._row_windows, row_kind = _unique(_windows(rows, block, margin, reach))
         self._column_windows, column_kind = _unique(_windows(columns, block, margin, reach))
@@ -160,8 +160,11 @@ def _settle(peak, settled, near, ties, integral):
     peak.update(first)
 
 
-def _margin(rows, columns, block):
-    """(pixels of a window on each side of its cell, the share that pixels outside take from it): a low one."""
+def search_margin(rows, columns, block):
+    """(pixels of a window on each side of its cell, the share that pixels outside take from it): a low one.
+
+    The C decoder searches the same windows (:mod:`edgepose.export_c`).
+    """
     margin = block // 2
     while True:
         share = _share_outside(rows, block, margin) + _share_outside(columns, block, margin)
