@@ -8,15 +8,16 @@ import pytest
 from figure_crops import write_figures
 from random_networks import random_network
 
+from edgepose.bench.measure import DEFAULT_SETTINGS
 from edgepose.checkpoints import save_safetensors
 from edgepose.conversion.pipeline import ConversionRequest, ConversionResult, convert
 from edgepose.conversion.progress import SilentProgress
 from edgepose.evaluation.datasets import PoseDataset, open_dataset
 from edgepose.evaluation.evaluate import evaluate
 from edgepose.figures.demo import named_recipe, write_set
+from edgepose.runtime.bench_record import bench_bundle
 from edgepose.runtime.bundle import Bundle
 from edgepose.runtime.estimator import PoseEstimator
-from edgepose.runtime.latency import bench_bundle
 
 FIGURES = 24
 
@@ -95,7 +96,9 @@ def test_weights_of_chance_would_not_pass_for_trained_ones(make, figures, tmp_pa
         assert evaluate(estimator, figures).parts["all"].score.pckh50.total < 30
 
 
-def test_bench_runs_on_the_figures_of_the_bundle(int8):
-    report = bench_bundle(str(int8.path), threads=1, seconds=0.1)
-    assert report["bundle"] == "rt-raspberry-pi-4-int8"
-    assert 0 < report["latency_ms"]["total"]["p50"] < 10_000
+def test_bench_measures_the_drift_of_what_was_learnt(int8):
+    brief = DEFAULT_SETTINGS._replace(min_duration_s=0.0)
+    record = bench_bundle(str(int8.path), threads=1, settings=brief)
+    assert record["bundle"]["name"] == "rt-raspberry-pi-4-int8"
+    assert 0 < record["latency_ms"]["engine"]["p50"] <= record["latency_ms"]["total"]["p50"]
+    assert 60 <= record["drift"]["within_0.1_head"]["total"] <= 100
