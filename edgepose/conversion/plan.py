@@ -99,6 +99,13 @@ def plan_conversion(request: ConversionRequest) -> ConversionPlan:
             elif precision not in ENGINE_PRECISIONS[engine]:
                 passed_over[precision] = f"the {engine} engine is not written in it"
         precisions = tuple(precision for precision in FASTEST_FIRST if precision not in passed_over)
+        if not set(precisions) - {"fp32"}:
+            # Nothing is left that a bound could choose among; fp32 has a gate of its own.
+            told = "; ".join(f"{precision}: {reason}" for precision, reason in passed_over.items())
+            raise UsageError(
+                f"a bound on drift leaves no choice of precision for {target.name} with the {engine} engine: {told}",
+                "leave the bound out" if len(target.engines) == 1 else "leave it out, or take another --engine",
+            )
     else:
         precisions = (requested,)
     if precisions[0] not in ENGINE_PRECISIONS[engine]:

@@ -21,6 +21,7 @@ CONVERT = ("convert", "--variant", "RT", "--target", "raspberry-pi-4")
         ((*CONVERT, "--precision", "fp32", "--max-drift", "1"), "a bound on drift serves int8 and fp16"),
         ((*CONVERT, "--precision", "int8", "--min-agreement", "101"), "--min-agreement 101 cannot be"),
         ((*CONVERT, "--precision", "int8", "--calibrator", "minmx"), "did you mean 'minmax'"),
+        ((*CONVERT, "--engine", "onnx", "--min-agreement", "90"), "or take another --engine"),
         ((*CONVERT, "--engine", "tensorrt"), "does not run 'tensorrt' engines"),
         ((*CONVERT, "--engine", "onnx", "--precision", "fp16"), "fp32 alone"),
         ((*CONVERT, "--onnx", "a.onnx", "--checkpoint", "a.h5"), "two sources"),
@@ -79,3 +80,10 @@ def test_a_device_whose_engine_is_still_to_come_is_refused_with_those_that_are_r
     assert typed.code == 2
     assert "does not convert for jetson-nano yet" in typed.err
     assert "it converts for coral-dev-board" in typed.err
+
+
+def test_a_bound_where_no_precision_is_left_is_a_usage_error(type_command, monkeypatch):
+    other_engine = replace(get_target("coral-usb"), engines=("onnx",))
+    monkeypatch.setattr("edgepose.conversion.plan.get_target", lambda name: other_engine)
+    typed = type_command("convert", "--variant", "RT", "--target", "coral-usb", "--min-agreement", "90")
+    assert (typed.code, "leaves no choice of precision" in re.sub(r"\s+", " ", typed.err)) == (2, True)
