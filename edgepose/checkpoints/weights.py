@@ -12,7 +12,7 @@ from edgepose.checkpoints.download import Progress, download
 from edgepose.checkpoints.files import git_blob_id, read_checkpoint_bytes
 from edgepose.data_files import data_folder
 from edgepose.network.variants import VARIANTS, Variant, get_variant
-from edgepose.runtime.errors import CheckpointError
+from edgepose.runtime.errors import CheckpointError, EdgeposeError, did_you_mean
 
 OFFICIAL_COMMIT = "78e4bd1913780dd565efe35db03a4aec75907e8c"
 OFFICIAL_URL = f"https://raw.githubusercontent.com/daniegr/EfficientPose/{OFFICIAL_COMMIT}/models/keras"
@@ -61,7 +61,8 @@ def fetch_official_weights(
     """The verified official file of ``variant``, downloaded where it is not on this machine yet.
 
     ``progress(done, total)`` is called with bytes as they come; ``total`` is None where the server does not
-    say it. Interrupted downloads continue. Raises :class:`CheckpointError` where the file cannot be had.
+    say it. Interrupted downloads continue. Raises :class:`CheckpointError` where the file cannot be had,
+    :class:`EdgeposeError` where it cannot be written.
     """
     wanted = get_variant(variant) if isinstance(variant, str) else variant
     found = _find(wanted)
@@ -69,7 +70,12 @@ def fetch_official_weights(
         return found
     destination = weights_folder() / _file_name(wanted)
     url = f"{base_url}/{_file_name(wanted)}"
-    download(url, destination, _is_official(wanted), progress)
+    try:
+        download(url, destination, _is_official(wanted), progress)
+    except CheckpointError:
+        raise
+    except EdgeposeError as error:
+        raise EdgeposeError(error.message, f"free space there, or name another folder in {WEIGHTS_VARIABLE}") from error
     return destination
 
 
@@ -112,7 +118,8 @@ def resolve_checkpoint(
     path = Path(spec).expanduser()
     if not path.exists():
         raise CheckpointError(
-            f"there is no checkpoint {path}", "name a file, 'official' for the published weights, or 'demo'"
+            f"there is no checkpoint {path}{did_you_mean(spec, ('official', 'demo'))}",
+            "name a file, 'official' for the published weights, or 'demo'",
         )
     contents, shipped = read_checkpoint_bytes(path), demo_weights(wanted)
     if shipped is not None and contents == read_checkpoint_bytes(shipped):

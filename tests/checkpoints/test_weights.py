@@ -18,7 +18,7 @@ from edgepose.checkpoints import (
 )
 from edgepose.checkpoints.files import git_blob_id
 from edgepose.network.variants import VARIANTS
-from edgepose.runtime.errors import CheckpointError, UsageError
+from edgepose.runtime.errors import CheckpointError, EdgeposeError, UsageError
 
 NOWHERE = "http://127.0.0.1:9"  # the discard port: nobody listens
 
@@ -91,11 +91,20 @@ def test_offline_the_error_says_where_to_put_the_file(folder):
     assert NOWHERE in error.value.message
 
 
+def test_a_weights_folder_that_cannot_be_is_named_with_the_variable_that_names_another(folder):
+    folder.write_text("a file")
+    with pytest.raises(EdgeposeError, match=r"cannot write .*EfficientPoseIV.h5") as error:
+        fetch_official_weights("IV", base_url=NOWHERE)
+    assert "EDGEPOSE_WEIGHTS" in error.value.hint
+
+
 def test_unknown_variants_and_missing_files_are_refused(folder):
     with pytest.raises(UsageError, match="no variant 'V'"):
         resolve_checkpoint("official", "V")
     with pytest.raises(CheckpointError, match="no checkpoint"):
         resolve_checkpoint(folder / "missing.pt", "RT")
+    with pytest.raises(CheckpointError, match="did you mean 'official'"):
+        resolve_checkpoint("offical", "RT")
 
 
 def test_a_path_is_taken_as_it_is(folder, tmp_path):
