@@ -151,7 +151,7 @@ def _print_result(result: Any) -> None:
     on_cpu = " --allow-cpu" if engine["format"] == "edgetpu" else ""
     out.print(f"Try it here:        edgepose run {result.path} PHOTO.jpg --overlay pose.png{on_cpu}", soft_wrap=True)
     if engine["format"] == "tensorrt":
-        out.print(f"On the board, once:  python3 {result.path.name} build", soft_wrap=True)
+        out.print(f"On the board, once: python3 {result.path.name} build", soft_wrap=True)
     out.print(f"On the device:      python3 {result.path.name} run PHOTO.jpg --overlay pose.png", soft_wrap=True)
 
 
