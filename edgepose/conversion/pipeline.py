@@ -124,8 +124,9 @@ class _Conversion:
                 mapping = self._map(engine) if self.plan.engine == EDGETPU else None
                 return self._write(precision, source, exported, simplified, engine, rejected, mapping)
             rejected[precision] = reason
-        told = "; ".join(f"{precision}: {reason}" for precision, reason in rejected.items())
-        raise GateError(f"no precision of {self.plan.target.name} passes: {told}", self._how_to_pass())
+        # What the device lacks, it lacks under every bound: only what was measured can be mended.
+        told = "; ".join(f"{precision}: {rejected[precision]}" for precision in self.plan.precisions)
+        raise GateError(f"what was tried for {self.plan.target.name} does not pass: {told}", self._how_to_pass())
 
     def _engine(self, precision: str, simplified: StageResult) -> tuple[StageResult, str | None]:
         """The engine at ``precision``, and why it may not be used; None where it may."""

@@ -116,6 +116,13 @@ def test_auto_takes_the_fastest_that_passes(run, of_chance, figures):
     assert run(of_chance, precision="auto", calibration=figures, limits=Limits(min_agreement=0)).rejected == {}
 
 
+def test_what_the_device_lacks_is_no_advice_where_all_that_it_has_failed(run, of_chance, figures):
+    limits = Limits(min_agreement=100)
+    with pytest.raises(GateError, match="tried for coral-usb does not pass: int8: the percentage") as caught:
+        run(of_chance, target="coral-usb", precision="auto", calibration=figures, limits=limits)
+    assert "use int8" not in str(caught.value)
+
+
 def test_a_trained_head_is_no_int8(run, figures, tmp_path):
     network = random_network("RT_LITE")
     network.upscaling[0].weight.data.mul_(1.5)
