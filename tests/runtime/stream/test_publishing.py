@@ -214,9 +214,10 @@ class TestUnixSockets(object):
         other.close()
 
     def test_a_folder_that_is_not_there_and_a_name_that_is_too_long(self, in_folder):
-        for place in ("unix:none/poses.sock", "unix:" + "x" * 200):
-            with pytest.raises(EdgeposeError, match="cannot listen"):
+        for place, hint in (("unix:none/poses.sock", "make its folder"), ("unix:" + "x" * 200, "shorter path")):
+            with pytest.raises(EdgeposeError, match="cannot listen") as caught:
                 open_publisher(place)
+            assert hint in caught.value.hint
 
 
 @pytest.mark.parametrize(
