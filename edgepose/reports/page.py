@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from jinja2 import Environment, PackageLoader
@@ -24,7 +26,7 @@ def render_page(records: Sequence[Record], title: str = "edgepose bench") -> str
     """The page of ``records``, as HTML. Raises :class:`UsageError` for none, and for more than a page can hold."""
     if not 1 <= len(records) <= MAX_RECORDS:
         raise UsageError(f"a report is made of 1 to {MAX_RECORDS} records, not {len(records)}")
-    ordered = sorted(records, key=lambda record: record.name)
+    ordered = sorted(_told_apart(records), key=lambda record: record.name)
     timed = [record for record in ordered if not record.times_mean_nothing]
     pictures = {id(record): probe_pictures(record) for record in ordered}
     environment = Environment(loader=PackageLoader("edgepose.reports", "."), autoescape=True, trim_blocks=True)
@@ -48,6 +50,17 @@ def render_page(records: Sequence[Record], title: str = "edgepose bench") -> str
         details=[_details(record) for record in ordered],
     )
     return page
+
+
+def _told_apart(records: Sequence[Record]) -> list[Record]:
+    """``records``, with the file's name after the device's where several would have one name."""
+    names = Counter(record.name for record in records)
+    return [
+        record
+        if names[record.name] == 1
+        else replace(record, document={**record.document, "device": f"{record.device} ({record.path.stem})"})
+        for record in records
+    ]
 
 
 def _row(record: Record) -> dict[str, Any]:

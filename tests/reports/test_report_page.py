@@ -165,3 +165,11 @@ def test_a_browser_shows_it_at_any_width(width, page, tmp_path):
     ).stdout
     inner, window = map(int, re.search(r"<title>(\d+) (\d+)</title>", dumped).groups())
     assert inner <= window
+
+
+def test_runs_of_one_device_and_bundle_are_told_apart_by_their_files():
+    records = [Record(Path(f"{name}.json"), tiny_record(device="pi")) for name in ("before", "after")]
+    page = render_page([*records, Record(Path("other.json"), tiny_record(device="orin"))])
+    assert "pi (before)" in page
+    assert "pi (after)" in page
+    assert "orin (" not in page
