@@ -27,7 +27,7 @@ def render_page(records: Sequence[Record], title: str = "edgepose bench") -> str
     if not 1 <= len(records) <= MAX_RECORDS:
         raise UsageError(f"a report is made of 1 to {MAX_RECORDS} records, not {len(records)}")
     ordered = sorted(_told_apart(records), key=lambda record: record.name)
-    timed = [record for record in ordered if not record.times_mean_nothing]
+    timed = _timed(ordered)
     pictures = {id(record): probe_pictures(record) for record in ordered}
     environment = Environment(loader=PackageLoader("edgepose.reports", "."), autoescape=True, trim_blocks=True)
     environment.globals["row"] = _row
@@ -43,13 +43,18 @@ def render_page(records: Sequence[Record], title: str = "edgepose bench") -> str
             for number, record in enumerate(timed)
             if (svg := timeline_chart(record, number)) is not None
         ],
-        pareto=pareto_chart(timed, published_points()),
+        # By device, whatever the run: its line joins all that were measured on it.
+        pareto=pareto_chart(_timed(sorted(records, key=lambda record: record.name)), published_points()),
         published=published_points(),
         drifts=[_drift(record) for record in ordered if record.document["drift"] is not None],
         pictures=[(record.name, pictures[id(record)]) for record in ordered if pictures[id(record)]],
         details=[_details(record) for record in ordered],
     )
     return page
+
+
+def _timed(records: Sequence[Record]) -> list[Record]:
+    return [record for record in records if not record.times_mean_nothing]
 
 
 def _told_apart(records: Sequence[Record]) -> list[Record]:

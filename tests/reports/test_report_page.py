@@ -95,8 +95,8 @@ def test_a_run_that_throttled_says_so_in_every_view(page):
 
 def test_emulated_times_are_nowhere(page):
     assert "emulated" in page
-    assert "4321.09" not in page
-    assert "4321" not in page
+    # As a number of its own: the identifiers and coordinates of the charts may hold the same digits.
+    assert not re.search(r"(?<![\w.])4321(?!\w)", page)
 
 
 def test_names_are_text_and_not_markup(page):
