@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import shlex
-import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import typer
 
 from edgepose.cli.accelerator import ALLOW_CPU_HELP, TPU_HELP
-from edgepose.cli.console import err, print_warning
+from edgepose.cli.console import print_warning
 from edgepose.cli.evaluate import Subset, open_float_engine, open_subset
 from edgepose.cli.progress import CountedProgress
 from edgepose.runtime.errors import UsageError
@@ -84,7 +83,6 @@ def bench(
             replace(job, seconds=seconds, soak_minutes=soak, threads=threads if threads else job.threads, limits=limits)
             for job in jobs
         ]
-        target = output or RECORDS
         with ExitStack() as stack:
             if dataset is not None:
                 sets = {
@@ -92,18 +90,17 @@ def bench(
                     for path in dict.fromkeys(job.bundle for job in jobs)
                 }
                 jobs = [replace(job, probe=sets[job.bundle].path, drift_source=sets[job.bundle].source) for job in jobs]
-            code = bench_devices(jobs, target, shlex.split(ssh_command), again=again, as_json=as_json)
-        err.print(f"records: {target}; see them with 'edgepose report {target}'", markup=False, soft_wrap=True)
+            code = bench_devices(jobs, output or RECORDS, shlex.split(ssh_command), again=again, as_json=as_json)
         raise typer.Exit(code)
 
     from edgepose.runtime.announce import announced
-    from edgepose.runtime.bench_command import require_gate, require_place, write_record
+    from edgepose.runtime.bench_command import require_gate, require_place, show_and_keep
     from edgepose.runtime.bench_record import bench_bundle
-    from edgepose.runtime.bench_table import bench_table
     from edgepose.runtime.quiet import engine_chatter_hidden
 
     bundle = _named(file)
-    require_place(None if output is None else str(output))
+    place = None if output is None else str(output)
+    require_place(place)
     with ExitStack() as stack:
         probe = None
         if dataset is not None:
@@ -122,11 +119,7 @@ def bench(
             accelerator=(tpu, allow_cpu),
             progress=lambda _, done, total: bar(int(done), None if total is None else int(total)),
         )
-    write_record(record, None if output is None else str(output))
-    if as_json:
-        write_record(record, "-")
-    else:
-        sys.stdout.write(bench_table(record) + "\n")
+    show_and_keep(record, place, as_json or place == "-")
     require_gate(record)
 
 

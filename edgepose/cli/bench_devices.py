@@ -27,6 +27,8 @@ def bench_devices(jobs: Sequence[Job], folder: Path, ssh: Sequence[str], *, agai
     for one in outcomes:
         if one.error is not None:
             print_error(f"{one.job.name}: {one.error.message}", one.error.hint)
+    if any(one.record is not None for one in outcomes):
+        err.print(f"records: {folder}; see them with 'edgepose report {folder}'", markup=False, soft_wrap=True)
     if any(one.error is not None for one in outcomes):
         return EXIT_FAILED
     return EXIT_DONE if all(_gate_held(one) for one in outcomes) else EXIT_GATE

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from edgepose.fleet.device import Device, Job
-from edgepose.runtime.errors import UsageError, did_you_mean
+from edgepose.runtime.errors import EdgeposeError, UsageError, did_you_mean
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -36,11 +36,14 @@ FIELDS = {"host": str, "name": str, "python": str, "folder": str, "threads": int
 
 
 def read_fleet(path: Path) -> list[Job]:
-    """The jobs that the fleet file at ``path`` asks for. Raises :class:`UsageError` for what it does not mean."""
+    """The jobs that the fleet file at ``path`` asks for.
+
+    Raises :class:`EdgeposeError` where it cannot be read, :class:`UsageError` for what it does not mean.
+    """
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror or error}", "check the path") from error
+        raise EdgeposeError(f"cannot read {path}: {error.strerror or error}", "check the path and rights") from error
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"{path} is not TOML: {error}") from error
     if document.get("schema") != SCHEMA:

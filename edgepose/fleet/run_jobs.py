@@ -47,7 +47,11 @@ def run_jobs(
     anything is sent, for a bundle that is not whole. Ctrl-C closes every connection, and is raised.
     """
     digests = {path: _sendable(path) for path in dict.fromkeys(job.bundle for job in jobs)}
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = "it is a file" if folder.exists() else error.strerror or error
+        raise EdgeposeError(f"cannot make the folder {folder}: {reason}", "name another folder: --output") from error
     queues: dict[str, list[Job]] = {}
     for job in jobs:
         queues.setdefault(job.device.host, []).append(job)

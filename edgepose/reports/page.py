@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from jinja2 import Environment, PackageLoader
@@ -24,8 +26,8 @@ def render_page(records: Sequence[Record], title: str = "edgepose bench") -> str
     """The page of ``records``, as HTML. Raises :class:`UsageError` for none, and for more than a page can hold."""
     if not 1 <= len(records) <= MAX_RECORDS:
         raise UsageError(f"a report is made of 1 to {MAX_RECORDS} records, not {len(records)}")
-    ordered = sorted(records, key=lambda record: record.name)
-    timed = [record for record in ordered if not record.times_mean_nothing]
+    ordered = sorted(_told_apart(records), key=lambda record: record.name)
+    timed = _timed(ordered)
     pictures = {id(record): probe_pictures(record) for record in ordered}
     environment = Environment(loader=PackageLoader("edgepose.reports", "."), autoescape=True, trim_blocks=True)
     environment.globals["row"] = _row
@@ -41,13 +43,29 @@ def render_page(records: Sequence[Record], title: str = "edgepose bench") -> str
             for number, record in enumerate(timed)
             if (svg := timeline_chart(record, number)) is not None
         ],
-        pareto=pareto_chart(timed, published_points()),
+        # By device, whatever the run: its line joins all that were measured on it.
+        pareto=pareto_chart(_timed(sorted(records, key=lambda record: record.name)), published_points()),
         published=published_points(),
         drifts=[_drift(record) for record in ordered if record.document["drift"] is not None],
         pictures=[(record.name, pictures[id(record)]) for record in ordered if pictures[id(record)]],
         details=[_details(record) for record in ordered],
     )
     return page
+
+
+def _timed(records: Sequence[Record]) -> list[Record]:
+    return [record for record in records if not record.times_mean_nothing]
+
+
+def _told_apart(records: Sequence[Record]) -> list[Record]:
+    """``records``, with the file's name after the device's where several would have one name."""
+    names = Counter(record.name for record in records)
+    return [
+        record
+        if names[record.name] == 1
+        else replace(record, document={**record.document, "device": f"{record.device} ({record.path.stem})"})
+        for record in records
+    ]
 
 
 def _row(record: Record) -> dict[str, Any]:

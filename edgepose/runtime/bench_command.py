@@ -12,7 +12,7 @@ from edgepose.runtime.attended import Attendance
 from edgepose.runtime.bench_progress import BenchLine
 from edgepose.runtime.bench_record import bench_bundle
 from edgepose.runtime.bench_table import bench_table
-from edgepose.runtime.errors import EXIT_DONE, GateError, UsageError
+from edgepose.runtime.errors import EXIT_DONE, EdgeposeError, GateError, UsageError
 from edgepose.runtime.quiet import engine_chatter_hidden
 
 
@@ -40,9 +40,7 @@ def bench(bundle_path, options, accelerator):
     if attendance is not None:
         attendance.say("record", record_bytes(record).decode("ascii").rstrip())
     else:
-        write_record(record, options.json)
-        if options.json != "-":
-            sys.stdout.write(bench_table(record) + "\n")
+        show_and_keep(record, options.json, options.json == "-")
     require_gate(record)
     return EXIT_DONE
 
@@ -57,9 +55,21 @@ def bench_settings(seconds, soak_minutes=None):
 
 
 def require_place(path):
-    """Raise :class:`UsageError` where there is no folder for the record at ``path``: before the work, not after."""
-    if path not in (None, "-") and not os.path.isdir(os.path.dirname(os.path.realpath(path))):
+    """Raise :class:`EdgeposeError` where no record can be written to ``path``: before the work, not after.
+
+    :class:`UsageError` where there is no folder for it, or it is none.
+    """
+    if path in (None, "-"):
+        return
+    target = os.path.realpath(path)
+    folder = os.path.dirname(target)
+    if not os.path.isdir(folder):
         raise UsageError("there is no folder for {}".format(path), "make it first")
+    if os.path.exists(target) and not os.path.isfile(target):
+        kind = "a folder" if os.path.isdir(target) else "not a regular file"
+        raise UsageError("cannot write {}: it is {}".format(path, kind), "name a file")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise EdgeposeError("cannot write {}: its folder is not writable".format(path), "name another place")
 
 
 def record_bytes(record):
@@ -67,12 +77,14 @@ def record_bytes(record):
     return (json.dumps(record, sort_keys=True, allow_nan=False) + "\n").encode("ascii")
 
 
-def write_record(record, path):
-    """Write ``record`` to ``path``, to standard output where that is ``-``; nowhere where it is None."""
-    if path == "-":
-        sys.stdout.write(record_bytes(record).decode("ascii"))
-    elif path is not None:
-        write_bytes(path, record_bytes(record))
+def show_and_keep(record, path, as_json):
+    """Write ``record`` to the file ``path``, unless that is None or ``-``, and to standard output: a table, or JSON."""
+    try:
+        if path not in (None, "-"):
+            write_bytes(path, record_bytes(record))
+    finally:
+        # Minutes of measuring are not lost to a disk that has filled up meanwhile.
+        sys.stdout.write(record_bytes(record).decode("ascii") if as_json else bench_table(record) + "\n")
 
 
 def require_gate(record):

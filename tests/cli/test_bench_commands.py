@@ -120,14 +120,26 @@ def test_a_bound_that_is_not_kept_is_exit_code_3(type_command, write, tmp_path):
         (("FILE", "--seconds", "-1"), "-1.0 seconds"),
         (("FILE", "--device", "-oProxyCommand=x"), "is not a host for ssh"),
         (("FILE", "--device", "pi", "--label", "x"), "of this machine, not of devices"),
-        (("--fleet", "missing.toml"), "cannot read missing.toml"),
         (("FILE", "-o", "/no/such/folder/record.json"), "there is no folder for"),
+        (("FILE", "-o", "/"), "cannot write /: it is a folder"),
     ],
 )
 def test_a_wrong_request_is_exit_code_2(words, message, type_command, write):
     typed = type_command("bench", *[write("float") if word == "FILE" else word for word in words])
     assert typed.code == 2
     assert message in typed.err
+
+
+def test_a_fleet_file_that_is_not_there_is_exit_code_1(type_command):
+    typed = type_command("bench", "--fleet", "missing.toml")
+    assert typed.code == 1
+    assert "cannot read missing.toml" in typed.err
+
+
+def test_a_record_on_standard_output_is_alone_there(type_command, write):
+    for words in (("-o", "-"), ("--json",)):
+        typed = type_command("bench", write("float"), "--seconds", "0", *words)
+        assert json.loads(typed.out)["schema"] == 2
 
 
 def test_a_bundle_that_brings_no_bench_is_not_sent_anywhere(type_command, write, tmp_path):
@@ -148,8 +160,13 @@ def test_a_device_that_cannot_be_reached_is_exit_code_1_and_one_line(type_comman
     (told,) = json.loads(typed.out)
     assert told["record"] is None
     assert told["error"]["message"] in typed.err
+    assert "edgepose report" not in typed.err
     typed = type_command("bench", bundle, "--device", "pi", "--ssh-command", "no-such-ssh", "-o", tmp_path / "r")
     assert "cannot start no-such-ssh" in typed.err
+    typed = type_command("bench", bundle, "--device", "pi", "--ssh-command", "false", "-o", bundle)
+    assert typed.code == 1
+    assert "cannot make the folder" in typed.err
+    assert "it is a file" in typed.err
 
 
 @pytest.fixture

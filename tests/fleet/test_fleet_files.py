@@ -66,7 +66,7 @@ def test_what_a_fleet_file_does_not_mean_is_refused(old, new, message, read):
 
 
 def test_a_file_that_is_not_there(tmp_path):
-    with pytest.raises(UsageError, match="cannot read"):
+    with pytest.raises(EdgeposeError, match="cannot read"):
         read_fleet(tmp_path / "none.toml")
 
 

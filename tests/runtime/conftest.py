@@ -1,6 +1,7 @@
 """Fixtures of the device half. Everything here runs under Python 3.6 with numpy, OpenCV and pytest alone."""
 
 import os
+import tempfile
 
 import pytest
 from tiny_bundles import ENGINES, probe_members, require_library, squares, tiny_bundle
@@ -51,6 +52,15 @@ def in_folder(tmp_path, monkeypatch):
     """Change into ``tmp_path`` for the test."""
     monkeypatch.chdir(str(tmp_path))
     return tmp_path
+
+
+@pytest.fixture
+def socket_folder(monkeypatch):
+    """Change into a folder for the test whose path is short: those of Unix sockets have 107 bytes at most."""
+    with tempfile.TemporaryDirectory(prefix="pose") as folder:
+        with monkeypatch.context() as patch:
+            patch.chdir(folder)
+            yield folder
 
 
 @pytest.fixture

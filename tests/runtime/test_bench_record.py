@@ -7,11 +7,11 @@ from tiny_bundles import probe_members, squares, tiny_bundle
 
 from edgepose.bench.gates import Limits
 from edgepose.bench.measure import DEFAULT_SETTINGS, sustained
-from edgepose.runtime.bench_command import bench_settings, record_bytes
+from edgepose.runtime.bench_command import bench_settings, record_bytes, show_and_keep
 from edgepose.runtime.bench_progress import BenchLine
 from edgepose.runtime.bench_record import PARTS, bench_bundle
 from edgepose.runtime.bench_table import bench_table
-from edgepose.runtime.errors import SourceError, UsageError
+from edgepose.runtime.errors import EdgeposeError, SourceError, UsageError
 from edgepose.runtime.joints import JOINTS
 
 BRIEF = DEFAULT_SETTINGS._replace(min_duration_s=0.0)
@@ -181,4 +181,12 @@ def test_a_record_that_has_no_place_is_refused_before_any_measuring(bundle_path,
     from edgepose.runtime.main import main
 
     assert main(["bench", "--seconds", "0", "--json", "no/where.json"], bundle_path=bundle_path) == 2
-    assert [name for name in os.listdir(".") if "json" in name] == []
+    os.mkdir("folder.json")
+    assert main(["bench", "--seconds", "0", "--json", "folder.json"], bundle_path=bundle_path) == 2
+    assert os.listdir("folder.json") == []
+
+
+def test_what_was_measured_is_shown_where_it_can_no_longer_be_written(record, in_folder, capsys):
+    with pytest.raises(EdgeposeError, match="cannot write"):
+        show_and_keep(record, "gone/record.json", as_json=False)
+    assert capsys.readouterr().out == bench_table(record) + "\n"

@@ -25,7 +25,7 @@ def publish_stream(bundle, source, places=(), print_warning=None, limit=None, **
     with contextlib.ExitStack() as opened:
         publishers = []
         for place in places:
-            publisher = open_publisher(place)
+            publisher = open_publisher(place, print_warning)
             opened.callback(publisher.close)
             publishers.append(publisher)
         with announced(), engine_chatter_hidden():

@@ -21,9 +21,10 @@ class MqttPublisher(object):
     The connection is made, and made again, in a thread of paho's; until then messages wait in a bounded queue.
     """
 
-    def __init__(self, address):
+    def __init__(self, address, print_warning=None):
         """``address``: ``mqtt://[USER:PASSWORD@]HOST[:PORT]/TOPIC``.
 
+        Where there is no broker, or it refuses, that goes to ``print_warning(message, hint)`` once, from any thread.
         Raises :class:`UsageError` for another, :class:`EdgeposeError` where paho-mqtt is not there.
         """
         match = _ADDRESS.match(address)
@@ -47,7 +48,11 @@ class MqttPublisher(object):
         self._topic = topic.rstrip("/")
         # Of poses that paho has taken: its queue of messages with QoS 0 knows no bound.
         self._unsent = collections.deque()  # type: collections.deque
-        self._client.on_connect = lambda *_: self._unsent.clear()
+        self._print_warning = print_warning
+        self._told = False
+        self._broker = "{}:{}".format(host, port or DEFAULT_PORT)
+        self._client.on_connect = self._on_connect
+        self._client.on_connect_fail = self._on_connect_fail  # from paho-mqtt 1.6 on
         self._client.max_queued_messages_set(MESSAGES_KEPT)
         self._client.reconnect_delay_set(*RECONNECT_S)
         self._client.connect_async(host.strip("[]"), int(port or DEFAULT_PORT), KEEP_ALIVE_S)
@@ -68,8 +73,26 @@ class MqttPublisher(object):
 
     def close(self):
         """Say goodbye to the broker and end paho's thread."""
+        if not self._client.is_connected():
+            self._on_connect_fail()
         self._client.disconnect()
         self._client.loop_stop()
+
+    def _on_connect(self, client, userdata, flags, reason, *_):
+        if reason == 0:
+            self._unsent.clear()
+            self._told = False
+        else:
+            words = "the MQTT broker at {} refuses the connection, and gets no events: {}"
+            self._tell(words.format(self._broker, reason), "check user and password")
+
+    def _on_connect_fail(self, *_):
+        self._tell("no MQTT broker answers at {}: events do not arrive".format(self._broker), "check address and port")
+
+    def _tell(self, message, hint):
+        if self._print_warning is not None and not self._told:
+            self._told = True
+            self._print_warning(message, hint)
 
 
 def _shown(address):

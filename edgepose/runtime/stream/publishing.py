@@ -13,9 +13,10 @@ PLACES = "-, tcp://HOST:PORT, unix:PATH, or mqtt://[USER:PASSWORD@]HOST[:PORT]/T
 _TCP = re.compile(r"tcp://(\[[0-9a-fA-F:.]+\]|[^:/\[\]]+):([0-9]{1,5})/?\Z")
 
 
-def open_publisher(place):
+def open_publisher(place, print_warning=None):
     """The publisher for ``place``: ``-`` (standard output), ``tcp://``, ``unix:`` or ``mqtt://``.
 
+    ``print_warning(message, hint)`` is told, from any thread, where no broker can be had.
     Raises :class:`UsageError` for another, :class:`EdgeposeError` where the place cannot be had.
     """
     if place == STANDARD_OUTPUT:
@@ -35,7 +36,7 @@ def open_publisher(place):
     if place.startswith("mqtt://"):
         from edgepose.runtime.stream.mqtt_publisher import MqttPublisher
 
-        return MqttPublisher(place)
+        return MqttPublisher(place, print_warning)
     raise UsageError("cannot publish to {!r}".format(place), PLACES)
 
 

@@ -24,6 +24,13 @@ SEND_BUFFER_BYTES = 1 << 16
 DRAIN_S = 0.5
 JOIN_S = 1.0
 LISTEN_BACKLOG = 16
+LISTEN_HINTS = {
+    None: "name a shorter path: systems take about 100 bytes",  # Python's own error, of no number
+    errno.EADDRINUSE: "something is there already: name another place",
+    errno.EADDRNOTAVAIL: "name an address of this machine",
+    errno.ENOENT: "make its folder first",
+    errno.EACCES: "name a place that you may use",
+}
 
 
 class SocketPublisher(object):
@@ -225,9 +232,7 @@ def _listening(listener, address, words):
         listener.listen(LISTEN_BACKLOG)
     except (OSError, ValueError, OverflowError) as error:
         listener.close()
-        hint = None
-        if getattr(error, "errno", None) == errno.EADDRINUSE:
-            hint = "something is there already: name another place"
+        hint = LISTEN_HINTS.get(getattr(error, "errno", None), "name another place")
         raise EdgeposeError("cannot listen at {}: {}".format(words, getattr(error, "strerror", None) or error), hint)
     return listener
 

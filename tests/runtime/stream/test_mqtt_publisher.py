@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import queue
 import socket
 import threading
 import time
@@ -19,12 +20,14 @@ pytest.importorskip("paho.mqtt.client", reason="paho-mqtt is not installed")
 PATIENCE_S = 20.0
 POSE = Pose(np.zeros((16, 2)), np.zeros(16))
 CONNECT, PUBLISH, DISCONNECT = 1, 3, 14
+NOT_AUTHORISED = 5
 
 
 class Broker(object):
     """Takes one client after the other; ``messages`` are (topic, document, quality of service)."""
 
-    def __init__(self):
+    def __init__(self, answer=0):
+        self._answer = answer
         self._listener = socket.socket()
         self._listener.bind(("127.0.0.1", 0))
         self._listener.listen(5)
@@ -67,7 +70,7 @@ class Broker(object):
                     break
             body = file.read(length)
             if first >> 4 == CONNECT:
-                self.connection.sendall(b"\x20\x02\x00\x00")
+                self.connection.sendall(bytes(bytearray([0x20, 2, 0, self._answer])))
                 with self.changed:
                     self.connects.append(body)
                     self.changed.notify_all()
@@ -96,7 +99,9 @@ def pose_event(frame):
 
 
 def test_events_reach_the_broker_by_kind_and_again_after_it_hung_up(broker):
-    publisher = open_publisher("mqtt://robot:secret@127.0.0.1:{}/nursery/cot/".format(broker.port))
+    told = []
+    place = "mqtt://robot:secret@127.0.0.1:{}/nursery/cot/".format(broker.port)
+    publisher = open_publisher(place, lambda *words: told.append(words))
     broker.wait_for(lambda: broker.connects)
     assert b"robot" in broker.connects[0]
     assert b"secret" in broker.connects[0]
@@ -111,6 +116,7 @@ def test_events_reach_the_broker_by_kind_and_again_after_it_hung_up(broker):
     broker.wait_for(lambda: len(broker.messages) == 2)
     topics = [(topic, quality) for topic, _, quality in broker.messages]
     assert topics == [("nursery/cot/found", 1), ("nursery/cot/pose", 0)]
+    assert told == []
     assert broker.messages[1][1]["frame"] == 2
 
     broker.hang_up()
@@ -131,6 +137,31 @@ def test_without_a_broker_nothing_waits_and_nothing_piles_up():
         assert len(publisher._unsent) == 0
         assert len(publisher._client._out_messages) <= 64
         publisher.close()
+
+
+def test_a_broker_that_is_not_there_is_told_once_and_without_the_password():
+    told = []
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        place = "127.0.0.1:{}".format(nobody.getsockname()[1])
+        publisher = open_publisher("mqtt://me:secret@{}/cot".format(place), lambda *words: told.append(words))
+        publisher.publish(pose_event(1))
+        publisher.close()
+    ((message, hint),) = told
+    assert "no MQTT broker answers at {}".format(place) in message
+    assert "secret" not in message + hint
+
+
+def test_a_broker_that_refuses_is_told_once():
+    told = queue.Queue()
+    refusing = Broker(answer=NOT_AUTHORISED)
+    publisher = open_publisher("mqtt://127.0.0.1:{}/cot".format(refusing.port), lambda *words: told.put(words))
+    message, hint = told.get(timeout=PATIENCE_S)
+    assert "refuses the connection" in message
+    assert "password" in hint
+    publisher.close()
+    refusing.close()
+    assert told.empty()
 
 
 @pytest.mark.parametrize(

@@ -175,8 +175,8 @@ def test_a_port_that_is_taken_is_refused(publisher):
 
 @pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="this system has no Unix sockets")
 class TestUnixSockets(object):
-    def test_only_this_user_may_connect_and_the_file_goes_with_the_publisher(self, in_folder):
-        for place in ("unix:poses.sock", "unix://" + str(in_folder / "poses.sock")):
+    def test_only_this_user_may_connect_and_the_file_goes_with_the_publisher(self, socket_folder):
+        for place in ("unix:poses.sock", "unix://" + os.path.join(socket_folder, "poses.sock")):
             made = open_publisher(place)
             assert stat.S_IMODE(os.stat("poses.sock").st_mode) == 0o600
             client = connect(made)
@@ -214,9 +214,10 @@ class TestUnixSockets(object):
         other.close()
 
     def test_a_folder_that_is_not_there_and_a_name_that_is_too_long(self, in_folder):
-        for place in ("unix:none/poses.sock", "unix:" + "x" * 200):
-            with pytest.raises(EdgeposeError, match="cannot listen"):
+        for place, hint in (("unix:none/poses.sock", "make its folder"), ("unix:" + "x" * 200, "shorter path")):
+            with pytest.raises(EdgeposeError, match="cannot listen") as caught:
                 open_publisher(place)
+            assert hint in caught.value.hint
 
 
 @pytest.mark.parametrize(

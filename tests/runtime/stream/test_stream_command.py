@@ -95,8 +95,8 @@ def test_what_cannot_be_is_refused(bundle_path, video, capfd, words, code, said)
     assert said in capfd.readouterr().err
 
 
-def test_poses_reach_a_unix_socket(stream, tmp_path):
-    path = str(tmp_path / "poses.sock")
+def test_poses_reach_a_unix_socket(stream, socket_folder):
+    path = os.path.join(socket_folder, "poses.sock")
     with NetworkCamera(FRAMES) as camera:
         process = stream(camera.address, "--publish", "unix:" + path)
         end = time.monotonic() + PATIENCE_S
@@ -205,8 +205,8 @@ def test_a_reader_who_leaves_ends_it(stream, video):
     assert b"Traceback" not in process.stderr.read()
 
 
-def test_systemd_hears_that_it_is_ready_and_alive(stream, tmp_path, video):
-    path = str(tmp_path / "notify")
+def test_systemd_hears_that_it_is_ready_and_alive(stream, socket_folder, video):
+    path = os.path.join(socket_folder, "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(path)
         manager.settimeout(PATIENCE_S)
