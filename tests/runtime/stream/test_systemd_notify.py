@@ -1,3 +1,4 @@
+import os
 import socket
 
 import pytest
@@ -6,8 +7,9 @@ from edgepose.runtime.stream.systemd import notify_systemd
 
 
 @pytest.mark.parametrize("abstract", [False, True])
-def test_word_reaches_the_manager(tmp_path, monkeypatch, abstract):
-    path = "edgepose-test-{}".format(tmp_path.name) if abstract else str(tmp_path / "notify")
+def test_word_reaches_the_manager(socket_folder, monkeypatch, abstract):
+    name = "edgepose-test-{}".format(os.path.basename(socket_folder))
+    path = name if abstract else os.path.join(socket_folder, "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         try:
             manager.bind("\0" + path if abstract else path)
