@@ -56,16 +56,19 @@ class HeatmapDecoder(object):
         if not integral:
             require_finite(heatmaps)
         if self._search is None:
-            pixels, scores, settled = [0] * len(JOINTS), [0.0] * len(JOINTS), [False] * len(JOINTS)
+            pixels = np.zeros(len(JOINTS), dtype=np.int64)
+            scores = np.zeros(len(JOINTS))
+            settled = np.zeros(len(JOINTS), dtype=bool)
         else:
             pixels, scores, settled = self._search.find(heatmaps, integral)
-        for joint, is_settled in enumerate(settled):
-            if not is_settled:
-                full_map = upsample(heatmaps[:, :, joint], self.upsampling)
-                if self.sigma > 0:
-                    full_map = smooth(full_map, self.sigma)
-                pixels[joint] = int(full_map.argmax())
-                scores[joint] = float(full_map.flat[pixels[joint]])
-        width = self.width * self.upsampling
-        peaks = [(pixel % width + 0.5, pixel // width + 0.5) for pixel in pixels]
-        return np.array(peaks, dtype=np.float32), np.array(scores, dtype=np.float32)
+        scores = scores.astype(np.float32)
+        for joint in np.flatnonzero(~settled):
+            full_map = upsample(heatmaps[:, :, joint], self.upsampling)
+            if self.sigma > 0:
+                full_map = smooth(full_map, self.sigma)
+            pixels[joint] = full_map.argmax()
+            scores[joint] = full_map.flat[pixels[joint]]
+        peaks = np.empty((len(JOINTS), 2), dtype=np.float32)
+        peaks[:, 1], peaks[:, 0] = divmod(pixels, self.width * self.upsampling)
+        peaks += 0.5
+        return peaks, scores

@@ -6,12 +6,6 @@ import numpy as np
 
 # A channel with more cells than this as high as its peak is flat, and not searched here; real ones have one or two.
 MAX_WINDOWS = 64
-# So few windows altogether that there is no need to count those of each channel.
-MANY_WINDOWS = 4 * MAX_WINDOWS
-# Of the largest value. The cells with at least this hold the peak of 99.9 % of real joints, and that shows afterwards.
-LIKELY = 0.7
-# So few that BLAS does not wake a second thread for them.
-PATCHES_AT_ONCE = 32
 # Pixels outside the window of a cell take at most this share of their values from it.
 MAX_SHARE = 0.25
 # Bounds are rounded to float32; this, relative to the largest value, covers it.
@@ -28,11 +22,10 @@ class SeparablePeakSearch(object):
     with row sums of at most one. A *cell* is the block x block pixels of ``S`` that belong to one value of ``H``; its
     *window* is those and the pixels around them that take more than a small share ``e`` of their values from it.
 
-    1. ``M`` is the largest value of ``H``. The windows of all cells with at least ``h``, a guess below ``M``, are
-       evaluated: a handful for each joint of a real heatmap. ``b`` is the highest pixel in them.
-    2. A pixel outside those windows takes a share of at most ``e`` from such cells, and the rest from lower ones: it
-       does not exceed ``e M + (1 - e) h``. Where that is at most ``b``, ``b`` is the peak.
-    3. Otherwise once more, with ``h = (b - e M) / (1 - e)``, for which it is.
+    1. The window of the largest value ``M`` of ``H`` is evaluated: its highest pixel ``b`` is what has to be reached.
+    2. A pixel outside the windows of all cells with at least ``h`` takes a share of at most ``e`` from those, and the
+       rest from lower ones: it does not exceed ``e M + (1 - e) h``. With ``h = (b - e M) / (1 - e)`` that is ``b``.
+    3. So the windows of the cells with at least ``h``, one or two for each joint of a real heatmap, are evaluated.
 
     Values are computed in float64. An instance reuses its buffers: it serves one thread at a time.
     """
@@ -63,67 +56,54 @@ class SeparablePeakSearch(object):
     def find(self, heatmap, integral):
         """The peaks of ``heatmap``, float32 [height, width, channels], all finite.
 
-        Returns lists of one entry a channel (pixels, values, settled): row-major indices into ``S``, the values there,
-        and whether they are the peak. A channel is not settled, and its peak a guess, where it is flat or where
-        float32 arithmetic may find another pixel higher. ``integral``: all values are small integers, on which that
+        Returns (pixels int64 [channels], values float64 [channels], settled bool [channels]): row-major indices into
+        ``S`` and the values there. A channel is not settled, and its peak a guess, where it is flat or where float32
+        arithmetic may find another pixel higher. ``integral``: all values are small integers, on which that
         arithmetic is exact enough to keep equal pixels equal; of those the first one is the peak.
         """
         self._heatmap[:] = heatmap
-        largest = self._planes.max(axis=1).tolist()
+        cells, settled = self._cells_that_can_win()
+        channel = cells // self._planes.shape[1]
+        if len(cells) > MAX_WINDOWS:
+            settled &= np.bincount(channel, minlength=self._channels) <= MAX_WINDOWS
+            narrow = settled[channel]
+            cells, channel = cells[narrow], channel[narrow]
+        values = self._evaluate(cells)
+
+        highest = _highest(values)
+        # Of several assignments to one channel the last stays: the largest value.
+        order = highest.argsort()
+        best = np.zeros(self._channels)
+        best[channel[order]] = highest[order]
+        near = np.flatnonzero(values >= (best * (1 - CLOSE))[channel][:, None])
+        window = near // values.shape[1]
+        channel = channel[window]
+        pixel = self._origin[cells[window]] + self._offsets[near - window * values.shape[1]]
+        pixels = np.zeros(self._channels, dtype=np.int64)
+        pixels[channel] = pixel
+        if (pixel != pixels[channel]).any():
+            ties = values.ravel()[near] >= (best * (1 - EQUAL))[channel]
+            _settle(pixels, settled, channel, pixel, ties, integral)
+        return pixels, best, settled
+
+    def _cells_that_can_win(self):
+        """(indices of the values whose windows can hold their channel's peak, which channels have such values)."""
+        top = self._planes.argmax(axis=1) + self._starts
+        largest = self._values[top]
+        needed = (_highest(self._evaluate(top)) - (self._share + SLACK) * largest) / (1 - self._share)
         # Nothing is known of pixels that take part of their values from the zeros beyond the borders otherwise.
-        settled = [value > 0 for value in largest]
-        height = [LIKELY * value if value > 0 else np.inf for value in largest]
-        while True:
-            cells, channel = self._cells_at_least(height, settled)
-            values = self._evaluate(cells)
-            # What follows is a few dozen numbers, on which Python is faster than numpy.
-            best = [0.0] * self._channels
-            for of, value in zip(channel, values.max(axis=1).tolist()):
-                best[of] = max(best[of], value)
-            enough = [
-                (reached - (self._share + SLACK) * top) / (1 - self._share) for reached, top in zip(best, largest)
-            ]
-            settled = [is_settled and low > 0 for is_settled, low in zip(settled, enough)]
-            if all(low >= high for low, high, is_settled in zip(enough, height, settled) if is_settled):
-                break
-            height = [min(low, high) if low > 0 else high for low, high in zip(enough, height)]
-
-        near_best = np.array([best[of] * (1 - CLOSE) for of in channel])
-        window, offset = (values >= near_best[:, None]).nonzero()
-        pixel = self._origin.take(cells.take(window)) + self._offsets.take(offset)
-        near = [(channel[index], at) for index, at in zip(window.tolist(), pixel.tolist())]
-        peak = dict(near)
-        # One window may show a pixel that another one shows too.
-        if len(set(near)) > len(peak):
-            values_near = values[window, offset].tolist()
-            ties = [value >= best[of] * (1 - EQUAL) for (of, _), value in zip(near, values_near)]
-            _settle(peak, settled, near, ties, integral)
-        return [peak.get(of, 0) for of in range(self._channels)], best, settled
-
-    def _cells_at_least(self, height, settled):
-        """(indices of the values that reach ``height``, a number a channel; the channel of each, a list).
-
-        Channels with too many are left out, and their ``settled`` becomes False.
-        """
-        cells = (self._planes >= np.array(height, dtype=np.float32)[:, None]).ravel().nonzero()[0]
-        if len(cells) > MANY_WINDOWS:
-            channel = cells // self._planes.shape[1]
-            narrow = np.bincount(channel, minlength=self._channels) <= MAX_WINDOWS
-            settled[:] = [is_settled and bool(is_narrow) for is_settled, is_narrow in zip(settled, narrow)]
-            cells = cells[narrow[channel]]
-        return cells, (cells // self._planes.shape[1]).tolist()
+        settled = (largest > 0) & (needed > 0)
+        needed = np.where(settled, needed, np.inf).astype(np.float32)
+        return np.flatnonzero(self._planes >= needed[:, None]), settled
 
     def _evaluate(self, cells):
         """Float64 [n, pixels of a window]: the windows of n cells, zero where they reach beyond the map."""
         patches = self._values.take(cells[:, None] + self._around, mode="clip").astype(np.float64)
         # Nearly all cells are of the usual kind: evaluated as if all were, the others again.
-        values = np.empty((len(cells), len(self._offsets)))
-        for first in range(0, len(cells), PATCHES_AT_ONCE):
-            some = slice(first, first + PATCHES_AT_ONCE)
-            np.dot(patches[some], self._kernel(self._usual_kind), out=values[some])
-        kind = self._kind.take(cells)
+        values = patches.dot(self._kernel(self._usual_kind))
+        kind = self._kind[cells]
         unusual = kind != self._usual_kind
-        if np.count_nonzero(unusual):
+        if unusual.any():
             for other in set(kind[unusual].tolist()):
                 values[kind == other] = patches[kind == other].dot(self._kernel(other))
         return values
@@ -142,22 +122,21 @@ class SeparablePeakSearch(object):
         return np.tile(padded.ravel(), self._channels)
 
 
-def _settle(peak, settled, near, ties, integral):
-    """Decide, in place, the channels that have several pixels near their highest value.
+def _highest(values):
+    """The largest of each row; numpy's max takes twice as long."""
+    return values[np.arange(len(values)), values.argmax(axis=1)]
 
-    ``near``: channel and pixel of each; ``ties``: whether it is as high as the highest but for rounding.
-    """
-    if not integral:
-        for of, at in near:
-            settled[of] = settled[of] and at == peak[of]
-        return
-    first = {}  # type: Dict[int, int]
-    for (of, at), is_tie in zip(near, ties):
-        if is_tie:
-            first[of] = min(at, first.get(of, at))
-        else:
-            settled[of] = False
-    peak.update(first)
+
+def _settle(pixels, settled, channel, pixel, ties, integral):
+    """Decide, in place, the channels that have several pixels near their highest value, one a line."""
+    if integral:
+        settled[channel[~ties]] = False
+        channel, pixel = channel[ties], pixel[ties]
+        # The smallest index stays.
+        order = pixel.argsort()[::-1]
+        pixels[channel[order]] = pixel[order]
+    else:
+        settled[channel[pixel != pixels[channel]]] = False
 
 
 def search_margin(rows, columns, block):
