@@ -1,9 +1,13 @@
 """Events as lines of JSON on standard output."""
 
 import os
+import select
 import sys
 
 from edgepose.runtime.stream.publishing import line_of
+
+# A signal is noticed within this, though nobody reads.
+NOTICE_S = 0.5
 
 
 class StandardOutputPublisher(object):
@@ -20,7 +24,9 @@ class StandardOutputPublisher(object):
         """Write ``event``. Raises :class:`BrokenPipeError` where the reader left."""
         line = memoryview(line_of(event))
         while line:
-            line = line[os.write(self._descriptor, line) :]
+            # No write that waits: a signal that came just before it would be noticed only after it.
+            if select.select([], [self._descriptor], [], NOTICE_S)[1]:
+                line = line[os.write(self._descriptor, line[: select.PIPE_BUF]) :]
 
     def close(self):
         """Nothing is held back."""
