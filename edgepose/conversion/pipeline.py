@@ -385,8 +385,6 @@ class _Conversion:
         from edgepose.conversion.gates import gate_integer_tflite, gate_onnx_to_tflite
         from edgepose.conversion.lower_onnx_to_tflite import lower_onnx_to_tflite
         from edgepose.conversion.optimise_onnx import optimise_for_xnnpack
-        from edgepose.conversion.quantisation import quantise
-        from edgepose.conversion.quantisation.mixed_precision import float_layers
 
         precision = inputs["precision"]
         if self.plan.engine == "onnx":
@@ -395,18 +393,9 @@ class _Conversion:
             return self._prepare_for_tensorrt(simplified, prepared, inputs)
         record: dict[str, Any] = {}
         if precision == "int8":
-            calibration = _restored(prepared)
-            left = float_layers(calibration, inputs["float_share"]) if inputs["float_share"] else []
-            quantised = quantise(calibration, left)
-            model = lower_onnx_to_tflite(quantised.onnx)
-            gate_integer_tflite(model.data, whole=not left)
-            record |= {
-                "calibration": prepared.record["made"],
-                "float_layers": left,
-                "integer_macs": round(quantised.integer_macs, 4),
-                "quantised_onnx": _sha256(quantised.onnx),
-            }
-            note = f"{quantised.integer_macs:.0%} of the multiply-adds in int8"
+            onnx, record, note = _quantised(prepared, inputs["float_share"])
+            model = lower_onnx_to_tflite(onnx)
+            gate_integer_tflite(model.data, whole=not record["float_layers"])
         else:
             weights = {"fp32": "float32", "fp16": "float16"}[precision]
             model = lower_onnx_to_tflite(optimise_for_xnnpack(simplified.payload).onnx, weights=weights)
@@ -424,25 +413,14 @@ class _Conversion:
     ) -> StageResult:
         from edgepose.conversion.gates import gate_onnx_to_onnx, gate_onnx_to_tensorrt_half
         from edgepose.conversion.lower_onnx_to_tensorrt import lower_onnx_to_tensorrt
-        from edgepose.conversion.quantisation import quantise
-        from edgepose.conversion.quantisation.mixed_precision import float_layers
 
         precision, stack = inputs["precision"], self.plan.target.tensorrt
         assert stack is not None
         record: dict[str, Any] = {}
         if precision == "int8":
-            calibration = _restored(prepared)
-            left = float_layers(calibration, inputs["float_share"])
-            quantised = quantise(calibration, left)
-            prepared_onnx = lower_onnx_to_tensorrt(quantised.onnx, precision, stack)
-            gate = gate_onnx_to_onnx(quantised.onnx, prepared_onnx.onnx, self.images, "quantised_onnx_to_engine")
-            record |= {
-                "calibration": prepared.record["made"],
-                "float_layers": left,
-                "integer_macs": round(quantised.integer_macs, 4),
-                "quantised_onnx": _sha256(quantised.onnx),
-            }
-            note = f"{quantised.integer_macs:.0%} of the multiply-adds in int8"
+            onnx, record, note = _quantised(prepared, inputs["float_share"])
+            prepared_onnx = lower_onnx_to_tensorrt(onnx, precision, stack)
+            gate = gate_onnx_to_onnx(onnx, prepared_onnx.onnx, self.images, "quantised_onnx_to_engine")
         else:
             prepared_onnx = lower_onnx_to_tensorrt(simplified.payload, precision, stack)
             if precision == "fp16":
@@ -589,6 +567,23 @@ class _Conversion:
     def _warn(self, message: str) -> None:
         self.warnings.append(message)
         self.progress.warn(message)
+
+
+def _quantised(prepared: StageResult, float_share: float | None) -> tuple[bytes, dict[str, Any], str]:
+    """(Q/DQ ONNX, what the stage's record says of it, its note): ``float_share`` of the multiply-adds stay in float."""
+    from edgepose.conversion.quantisation import quantise
+    from edgepose.conversion.quantisation.mixed_precision import float_layers
+
+    calibration = _restored(prepared)
+    left = float_layers(calibration, float_share) if float_share else []
+    quantised = quantise(calibration, left)
+    record = {
+        "calibration": prepared.record["made"],
+        "float_layers": left,
+        "integer_macs": round(quantised.integer_macs, 4),
+        "quantised_onnx": _sha256(quantised.onnx),
+    }
+    return quantised.onnx, record, f"{quantised.integer_macs:.0%} of the multiply-adds in int8"
 
 
 def _restored(stage: StageResult) -> Calibration:
