@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from matplotlib.patheffects import withStroke
 
 from edgepose.records import Record
 from edgepose.reports.inline_svg import (
@@ -24,6 +25,17 @@ from edgepose.reports.published import PublishedPoint
 DOTS = 400
 # Bins of a timeline: more cannot be told apart on a phone.
 BINS = 150
+# What a name takes of the width and height of its panel.
+NAME_SHARE = (0.3, 0.1)
+
+
+class _Point(NamedTuple):
+    """A named point of the chart of accuracy over latency."""
+
+    x: float
+    y: float
+    name: str
+    colour: str
 
 
 def distribution_chart(records: Sequence[Record]) -> str:
@@ -87,26 +99,26 @@ def pareto_chart(records: Sequence[Record], published: Sequence[PublishedPoint])
     panels = len(measured) + bool(published)
     figure = new_figure(0.4 + 1.9 * panels)
     all_axes = figure.subplots(panels, 1, sharex=True, squeeze=False)[:, 0]
-    for axes, (title, ones) in zip(all_axes, measured.items(), strict=False):
-        _measured_panel(axes, title, ones)
+    names = [_measured_panel(axes, title, ones) for axes, (title, ones) in zip(all_axes, measured.items(), strict=False)]
     if published:
-        _published_panel(all_axes[-1], published)
+        names.append(_published_panel(all_axes[-1], published))
     times = [one.document["latency_ms"]["total"]["p50"] for ones in measured.values() for one in ones]
     times += [point.ms for point in published]
-    for axes in all_axes:
+    for axes, points in zip(all_axes, names, strict=True):
         # To the right, room for the names.
         _log_ms(axes, (min(times) / 1.5, max(times) * 7))
         axes.set_xlabel("")
         axes.margins(y=0.25)
         axes.set_ylim(top=min(axes.get_ylim()[1], 103))
         tidy(axes, grid="both")
+        _name(axes, points)
     all_axes[-1].set_xlabel("ms, p50 of the whole call (published: as stated by their source)", fontsize=8)
     return inline_svg(figure, "pareto")
 
 
-def _measured_panel(axes: Any, title: str, records: Sequence[Record]) -> None:
+def _measured_panel(axes: Any, title: str, records: Sequence[Record]) -> list[_Point]:
     devices = sorted({record.device for record in records})
-    labelled = []
+    named = []
     for place, device in enumerate(devices):
         points = sorted(
             (
@@ -123,27 +135,41 @@ def _measured_panel(axes: Any, title: str, records: Sequence[Record]) -> None:
         axes.plot([x for x, *_ in best], [y for _, y, *_ in best], "--", color=colour, linewidth=0.9)
         for x, y, (low, high), name in points:
             axes.errorbar([x], [y], yerr=[[max(0, y - low)], [max(0, high - y)]], fmt="o", color=colour, elinewidth=0.8)
-            labelled.append((x, y, name))
+            named.append(_Point(x, y, name, INK))
         axes.plot([], [], "o", color=colour, label=device)
-    _label(axes, labelled, INK)
     axes.set_title(title, fontsize=8, loc="left", color=INK)
     _legend(axes)
+    return named
 
 
-def _published_panel(axes: Any, published: Sequence[PublishedPoint]) -> None:
+def _published_panel(axes: Any, published: Sequence[PublishedPoint]) -> list[_Point]:
     axes.plot([one.ms for one in published], [one.value for one in published], "D", color=MUTED, markerfacecolor="none")
-    _label(axes, [(point.ms, point.value, point.model) for point in published], MUTED)
     devices = ", ".join(sorted({point.device for point in published}))
     axes.set_title(
         f"published by others, not measured here: mAP, other data; {devices}", fontsize=7, loc="left", color=INK
     )
+    return [_Point(point.ms, point.value, point.model, MUTED) for point in published]
 
 
-def _label(axes: Any, points: Sequence[tuple[float, float, str]], colour: str) -> None:
-    """Name ``points`` (x, y, name), each to its right."""
-    for x, y, name in points:
+def _name(axes: Any, points: Sequence[_Point]) -> None:
+    """Name ``points``, each to its right; names that would cover each other move up, with a line to their points."""
+    to_share = (axes.transData + axes.transAxes.inverted()).transform
+    placed: list[tuple[float, float]] = []
+    for point in sorted(points, key=lambda point: point.y):
+        x, y = to_share((point.x, point.y))
+        near = [other for at, other in placed if abs(at - x) < NAME_SHARE[0]]
+        height = max(y, max(near, default=y) + NAME_SHARE[1]) if near else y
+        placed.append((x, height))
         text = axes.annotate(
-            name, (x, y), xytext=(6, 0), textcoords="offset points", va="center", fontsize=7, color=colour
+            point.name,
+            (point.x, point.y),
+            xytext=(x + 0.02, height),
+            textcoords="axes fraction",
+            va="center",
+            fontsize=7,
+            color=point.colour,
+            path_effects=[withStroke(linewidth=2.5, foreground=PAGE)],
+            arrowprops={"arrowstyle": "-", "color": MUTED, "linewidth": 0.5} if height > y else None,
         )
         # Names must not squeeze the axes.
         text.set_in_layout(False)
