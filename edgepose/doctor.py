@@ -85,7 +85,7 @@ def diagnose() -> Diagnosis:
             *tensorrt,
             *convert,
             _edgetpu_compiler(),
-            _weights(),
+            *_weights(),
             _cache(),
         ),
         runs=runs,
@@ -165,12 +165,18 @@ def _library(area: str, distribution: str, module: str, purpose: str, mend: str)
     return Finding(area, distribution, "ok", f"{version}; {purpose}")
 
 
-def _weights() -> Finding:
-    from edgepose.checkpoints import list_official_weights
+def _weights() -> list[Finding]:
+    from edgepose.checkpoints import demo_weights, list_official_weights
+    from edgepose.network.variants import VARIANTS
 
     cached = [entry.variant for entry in list_official_weights() if entry.path]
-    detail = f"here: {', '.join(cached) or 'none'}; the others are fetched when they are needed"
-    return Finding("weights", "official", "ok" if cached else "note", detail)
+    official = f"here: {', '.join(cached) or 'none'}; the others are fetched when they are needed"
+    shipped = [variant for variant in VARIANTS if demo_weights(variant)]
+    demo = f"{', '.join(shipped) or 'none'}; edgepose's own, to try and to test with"
+    return [
+        Finding("weights", "official", "ok" if cached else "note", official),
+        Finding("weights", "demo", "ok" if shipped else "note", demo),
+    ]
 
 
 def _cache() -> Finding:

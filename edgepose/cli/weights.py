@@ -1,4 +1,4 @@
-"""``edgepose weights``: the official weights, here and at their source."""
+"""``edgepose weights``: the official weights, here and at their source, and those that ship with edgepose."""
 
 from __future__ import annotations
 
@@ -12,16 +12,21 @@ app = typer.Typer(help="List and fetch the official weights.", no_args_is_help=T
 
 @app.command("list")
 def list_weights(as_json: bool = typer.Option(False, "--json", help="Print as JSON.")) -> None:
-    """List the official files and which of them are on this machine."""
-    from edgepose.checkpoints import list_official_weights
+    """List the official files, which of them are on this machine, and edgepose's own demonstration weights."""
+    from edgepose.checkpoints import demo_weights, list_official_weights
 
     entries = list_official_weights()
     if as_json:
-        print_json([{**entry._asdict(), "path": str(entry.path) if entry.path else None} for entry in entries])
+        paths = [
+            {"path": entry.path and str(entry.path), "demo_path": demo and str(demo)}
+            for entry, demo in ((entry, demo_weights(entry.variant)) for entry in entries)
+        ]
+        print_json([{**entry._asdict(), **ours} for entry, ours in zip(entries, paths, strict=True)])
         return
-    table = new_table("variant", "file", "git blob", "on this machine")
+    table = new_table("variant", "official file", "git blob", "on this machine", "--checkpoint demo")
     for entry in entries:
-        table.add_row(entry.variant, entry.file_name, entry.git_blob_id[:12], str(entry.path or "-"))
+        demo = "yes" if demo_weights(entry.variant) else "-"
+        table.add_row(entry.variant, entry.file_name, entry.git_blob_id[:12], str(entry.path or "-"), demo)
     out.print(table)
 
 

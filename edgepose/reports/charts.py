@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from matplotlib.patheffects import withStroke
 
 from edgepose.records import Record
 from edgepose.reports.inline_svg import (
@@ -99,12 +98,14 @@ def pareto_chart(records: Sequence[Record], published: Sequence[PublishedPoint])
     panels = len(measured) + bool(published)
     figure = new_figure(0.4 + 1.9 * panels)
     all_axes = figure.subplots(panels, 1, sharex=True, squeeze=False)[:, 0]
-    names = [_measured_panel(axes, title, ones) for axes, (title, ones) in zip(all_axes, measured.items(), strict=False)]
+    named = [
+        _measured_panel(axes, title, ones) for axes, (title, ones) in zip(all_axes, measured.items(), strict=False)
+    ]
     if published:
-        names.append(_published_panel(all_axes[-1], published))
+        named.append(_published_panel(all_axes[-1], published))
     times = [one.document["latency_ms"]["total"]["p50"] for ones in measured.values() for one in ones]
     times += [point.ms for point in published]
-    for axes, points in zip(all_axes, names, strict=True):
+    for axes, points in zip(all_axes, named, strict=True):
         # To the right, room for the names.
         _log_ms(axes, (min(times) / 1.5, max(times) * 7))
         axes.set_xlabel("")
@@ -168,7 +169,7 @@ def _name(axes: Any, points: Sequence[_Point]) -> None:
             va="center",
             fontsize=7,
             color=point.colour,
-            path_effects=[withStroke(linewidth=2.5, foreground=PAGE)],
+            bbox={"facecolor": PAGE, "edgecolor": "none", "pad": 0.6, "alpha": 0.8},
             arrowprops={"arrowstyle": "-", "color": MUTED, "linewidth": 0.5} if height > y else None,
         )
         # Names must not squeeze the axes.

@@ -1,6 +1,7 @@
 """Commands that list: the table a person reads and the JSON a script reads say the same."""
 
 import json
+from pathlib import Path
 
 from edgepose.network.variants import VARIANTS
 from edgepose.targets import all_targets
@@ -58,3 +59,16 @@ def test_version_and_help(type_command):
     ):
         assert command in help_text
         assert type_command(command, "--help").code == 0
+
+
+def test_weights_that_ship_are_listed_beside_the_official_ones(type_command, tmp_path, monkeypatch):
+    monkeypatch.setenv("EDGEPOSE_WEIGHTS", str(tmp_path))
+    monkeypatch.delenv("EDGEPOSE_REFERENCE", raising=False)
+    listed = {entry["variant"]: entry for entry in json.loads(type_command("weights", "list", "--json").out)}
+    assert Path(listed["RT"]["demo_path"]).is_file()
+    assert listed["RT"]["path"] is None
+    assert listed["IV"]["demo_path"] is None
+    demo = [
+        finding for finding in json.loads(type_command("doctor", "--json").out)["findings"] if finding["name"] == "demo"
+    ]
+    assert demo[0]["status"] == "ok" and "RT" in demo[0]["detail"]
