@@ -23,7 +23,7 @@ def list_weights(as_json: bool = typer.Option(False, "--json", help="Print as JS
         ]
         print_json([{**entry._asdict(), **ours} for entry, ours in zip(entries, paths, strict=True)])
         return
-    table = new_table("variant", "official file", "git blob", "on this machine", "--checkpoint demo")
+    table = new_table("variant", "official file", "git blob", "on this machine", "demo")
     for entry in entries:
         demo = "yes" if demo_weights(entry.variant) else "-"
         table.add_row(entry.variant, entry.file_name, entry.git_blob_id[:12], str(entry.path or "-"), demo)

@@ -71,4 +71,5 @@ def test_weights_that_ship_are_listed_beside_the_official_ones(type_command, tmp
     demo = [
         finding for finding in json.loads(type_command("doctor", "--json").out)["findings"] if finding["name"] == "demo"
     ]
-    assert demo[0]["status"] == "ok" and "RT" in demo[0]["detail"]
+    assert demo[0]["status"] == "ok"
+    assert "RT" in demo[0]["detail"]
