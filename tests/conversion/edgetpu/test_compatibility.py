@@ -68,7 +68,7 @@ def test_a_float_model_with_int8_inside_leaves_its_ends_to_the_cpu():
     assert report.problems == ()
 
 
-WIDE = T((1, 512, 512, 32))
+WIDE = T((1, 512, 512, 64))
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ WIDE = T((1, 512, 512, 32))
             tflite({"x": T(IMAGE), "y": T(IMAGE)}, [Op("ADD", ("x", "x"), ("y",), 4)]),
             "ADD version 4 is newer than the compiler",
         ),
-        (tflite({"x": WIDE, "y": WIDE}, [Op("RELU6", ("x",), ("y",), 2)]), "8,388,608 elements"),
+        (tflite({"x": WIDE, "y": WIDE}, [Op("RELU6", ("x",), ("y",), 2)]), "16,777,216 elements"),
     ],
     ids=["float", "dynamic", "two graphs", "weights outside", "new version", "large"],
 )
