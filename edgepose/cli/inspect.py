@@ -108,11 +108,12 @@ def inspect(
 def _inspect_for_edgetpu(file: Path, require_full_mapping: bool, as_json: bool) -> None:
     from edgepose.conversion.edgetpu.compatibility import report_compatibility
     from edgepose.conversion.edgetpu.finish import require_mappable
-    from edgepose.conversion.edgetpu.tflite_file import read_tflite_path
+    from edgepose.conversion.edgetpu.tflite_file import begins_as_tflite, read_tflite_path
     from edgepose.runtime.bundle import Bundle
     from edgepose.runtime.errors import GateError
 
-    if file.is_file() and zipfile.is_zipfile(file):
+    # TFLite files with metadata are archives, too.
+    if file.is_file() and zipfile.is_zipfile(file) and not begins_as_tflite(file):
         data = Bundle.open(file).cpu_engine_bytes()
     else:
         data = read_tflite_path(file)

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import zipfile
 
 import pytest
 from compiler_logs import success
@@ -122,6 +123,17 @@ def test_models_that_no_compiler_takes_are_one_clear_error(type_command, tmp_pat
     path.write_bytes(data)
     typed = type_command("inspect", "--edgetpu", path)
     assert (typed.code, complaint in re.sub(r"\s+", " ", typed.err)) == (3, True)
+
+
+def test_a_model_with_metadata_behind_it_is_a_model(type_command, tmp_path):
+    """MediaPipe's files end in an archive of metadata, as bundles do."""
+    path = tmp_path / "model.tflite"
+    path.write_bytes(whole_model())
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("labels.txt", "person")
+    assert zipfile.is_zipfile(path)
+    typed = type_command("inspect", "--edgetpu", path)
+    assert (typed.code, "operators map" in typed.out) == (0, True)
 
 
 @pytest.mark.parametrize(

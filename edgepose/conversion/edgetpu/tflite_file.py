@@ -133,6 +133,12 @@ def read_tflite_path(path: Path) -> bytes:
         raise ConversionError(f"cannot read {path}: {error.strerror}", "check the path and rights") from error
 
 
+def begins_as_tflite(path: Path) -> bool:
+    """Whether the file at ``path`` says at its beginning that it is a TFLite file."""
+    with path.open("rb") as file:
+        return file.read(8)[4:] == FILE_IDENTIFIER
+
+
 def parse_tflite(data: bytes, name: str = "the engine") -> TfliteFile:
     """Read a TFLite file. Raises :class:`ConversionError` where ``data`` is none, is damaged, or is too large."""
     if len(data) > MAX_FILE_BYTES:
