@@ -23,6 +23,7 @@ from benchmarks import (
     tensorrt_acceptance,
 )
 from benchmarks.bundles import ALL_VARIANTS
+from benchmarks.peers_plot import draw_peers
 from benchmarks.precision_page import DOCS, write_page
 from benchmarks.results import RESULTS, TABLE, Report, write_table
 from edgepose.runtime.errors import EXIT_DONE, EXIT_GATE
@@ -88,7 +89,7 @@ def main() -> int:
 
 def _write_pages() -> None:
     write_table(RESULTS, TABLE)
-    for path in (TABLE, *write_page(RESULTS, DOCS)):
+    for path in (TABLE, *write_page(RESULTS, DOCS), *draw_peers(RESULTS, DOCS)):
         print(f"wrote {path}")
 
 

@@ -1,4 +1,4 @@
-"""Plots of the records for ``docs/precision.md``. The same records give the same bytes."""
+"""Plots of the precisions' records for ``docs/precision.md``. The same records give the same bytes."""
 
 from __future__ import annotations
 
@@ -43,11 +43,16 @@ def draw_plots(records: Sequence[VariantRecord], speeds: Sequence[Speed], folder
     paths = []
     for name, figure in figures.items():
         paths.append(folder / f"precision-{name}.svg")
-        drawn = io.BytesIO()
-        with mpl.rc_context({"svg.hashsalt": "edgepose"}):
-            figure.savefig(drawn, format="svg", metadata={"Date": None})
-        write_bytes(paths[-1], drawn.getvalue())
+        save_svg(figure, paths[-1])
     return paths
+
+
+def save_svg(figure: Figure, path: Path) -> None:
+    """Write ``figure`` to ``path``, free of dates and chance."""
+    drawn = io.BytesIO()
+    with mpl.rc_context({"svg.hashsalt": "edgepose"}):
+        figure.savefig(drawn, format="svg", metadata={"Date": None})
+    write_bytes(path, drawn.getvalue())
 
 
 def _dots(records: Sequence[VariantRecord], panels: dict[str, str], title: str) -> Figure:
