@@ -111,6 +111,9 @@ class OfficialRecipe:
 
     def __call__(self, frame_bgr: np.ndarray) -> np.ndarray:
         """uint8 BGR [H, W, 3] -> joints [16, 2] in pixels of the frame."""
+        # ``track.py`` looks these up anew for every frame.
+        self.interpreter.get_input_details()
+        self.interpreter.get_output_details()
         full_maps = self.infer(preprocess(frame_bgr[..., ::-1], self.resolution, self.lite))
         return to_frame(peaks(full_maps), self.resolution, *frame_bgr.shape[:2])
 
