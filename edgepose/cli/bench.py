@@ -67,20 +67,27 @@ def bench(
     if dataset is None and (images, reference, subset) != (None, None, Subset.ALL):
         raise UsageError("--images, --subset and --reference belong to --dataset", "name the data set")
     if device or fleet is not None:
-        if source or label is not None or tpu is not None or allow_cpu:
+        if source or label is not None:
             raise UsageError(
-                "--source, --label, --tpu and --allow-cpu are of this machine, not of devices",
-                "names stand in the fleet file",
+                "--source and --label are of this machine, not of devices", "names stand in the fleet file"
             )
         from edgepose.cli.bench_devices import bench_devices
         from edgepose.fleet.device import Device, Job
         from edgepose.fleet.fleet_file import read_fleet
+        from edgepose.runtime.engine_options import option_words
 
         jobs = [] if fleet is None else read_fleet(fleet)
         if device:
             jobs += [Job(Device(host, python=python, folder=folder), _named(file)) for host in dict.fromkeys(device)]
         jobs = [
-            replace(job, seconds=seconds, soak_minutes=soak, threads=threads if threads else job.threads, limits=limits)
+            replace(
+                job,
+                seconds=seconds,
+                soak_minutes=soak,
+                threads=threads if threads else job.threads,
+                limits=limits,
+                engine_options=tuple(option_words(tpu, allow_cpu)) or job.engine_options,
+            )
             for job in jobs
         ]
         with ExitStack() as stack:

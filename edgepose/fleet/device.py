@@ -44,7 +44,8 @@ class Device:
 class Job:
     """One bundle to bench on one device, and what is asked of the measurement, as ``bench`` takes it.
 
-    ``probe``: a probe set to measure drift on, made of ``drift_source``.
+    ``probe``: a probe set to measure drift on, made of ``drift_source``. ``engine_options``: words for its engine, as
+    :func:`edgepose.runtime.engine_options.option_words` gives them.
     """
 
     device: Device
@@ -55,6 +56,7 @@ class Job:
     limits: Limits = field(default=NO_LIMITS)
     probe: Path | None = None
     drift_source: str = BUNDLE_PROBE
+    engine_options: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -71,4 +73,4 @@ class Job:
         for option, value in zip(("--max-drift", "--max-p95-ms", "--max-rss-mb"), self.limits, strict=True):
             if value is not None:
                 words += [option, f"{value:g}"]
-        return words
+        return words + list(self.engine_options)

@@ -11,6 +11,7 @@
     python = "~/pose/bin/python"                      # python3 where left out
     folder = "/var/tmp"                               # where the bundle is put; the home folder where left out
     threads = 4
+    dla = 0                                           # options of the engine: tpu, allow_cpu, dla, cuda_graph, simulate
     bundles = ["rt-raspberry-pi-4-int8.edgepose"]
 
 Paths of bundles are relative to the file.
@@ -23,6 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from edgepose.fleet.device import Device, Job
+from edgepose.runtime.backends.tensorrt import TensorRtOptions
+from edgepose.runtime.engine_options import option_words
 from edgepose.runtime.errors import EdgeposeError, UsageError, did_you_mean
 
 if sys.version_info >= (3, 11):
@@ -32,7 +35,8 @@ else:
 
 SCHEMA = 1
 MAX_DEVICES = 200
-FIELDS = {"host": str, "name": str, "python": str, "folder": str, "threads": int, "bundles": list}
+OPTIONS = {"tpu": str, "allow_cpu": bool, "dla": int, "cuda_graph": bool, "simulate": bool}
+FIELDS = {"host": str, "name": str, "python": str, "folder": str, "threads": int, "bundles": list, **OPTIONS}
 
 
 def read_fleet(path: Path) -> list[Job]:
@@ -76,7 +80,14 @@ def _jobs(path: Path, where: str, entry: Any, common: list[Path]) -> list[Job]:
     bundles = _bundles(path, where, entry.get("bundles", [])) or common
     if not bundles:
         raise UsageError(f"{path}: {where}there is no bundle to bench", "bundles = ['FILE.edgepose']")
-    return [Job(device, bundle, threads=entry.get("threads")) for bundle in bundles]
+    options = _engine_options({name: entry[name] for name in OPTIONS if name in entry})
+    return [Job(device, bundle, threads=entry.get("threads"), engine_options=options) for bundle in bundles]
+
+
+def _engine_options(asked: dict[str, Any]) -> tuple[str, ...]:
+    tensorrt = TensorRtOptions(dla=asked.get("dla"), cuda_graph=asked.get("cuda_graph", False))
+    words = option_words(asked.get("tpu"), asked.get("allow_cpu", False), tensorrt, asked.get("simulate", False))
+    return tuple(words)
 
 
 def _bundles(path: Path, where: str, entries: Any) -> list[Path]:

@@ -128,6 +128,7 @@ def _kept_record(path: Path, job: Job, sha256: str) -> Record | None:
         document["bundle"]["sha256"] == sha256
         and all(document["settings"][name] == value for name, value in wanted.items())
         and job.threads in (None, document["engine"]["threads"])
+        and list(job.engine_options) == document["engine"].get("options", [])
         and asked == [bound["at_most"] for bound in (gate["bounds"] if gate is not None else [])]
         and (drift is not None and drift["source"]) == job.drift_source
     )

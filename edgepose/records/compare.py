@@ -148,6 +148,7 @@ def _differences(a: dict[str, Any], b: dict[str, Any]) -> tuple[list[str], list[
             (subject if same_bundle else reasons).append(f"{name} differs: {one} and {other}")
     for name, one, other in (
         ("threads", a["engine"]["threads"], b["engine"]["threads"]),
+        ("options of the engine", _engine_options(a), _engine_options(b)),
         ("clock of libedgetpu", _tpu_clock(a), _tpu_clock(b)),
         ("speed of the USB link in Mbit/s", _usb_links(a), _usb_links(b)),
         ("decoder", a["engine"]["decoder"], b["engine"]["decoder"]),
@@ -166,6 +167,10 @@ def _differences(a: dict[str, Any], b: dict[str, Any]) -> tuple[list[str], list[
     processors = a["conditions"].get("processors") or 1
     reasons += _apart(a, b, "load_average", LOAD * processors, "load average at the start")
     return subject, reasons
+
+
+def _engine_options(document: dict[str, Any]) -> str:
+    return " ".join(document["engine"].get("options", [])) or "none"
 
 
 def _tpu_clock(document: dict[str, Any]) -> str | None:

@@ -19,6 +19,7 @@ from edgepose.bench.sensors.memory import peak_memory_mb
 from edgepose.bench.statistics import percentile, summarise
 from edgepose.runtime.bundle import Bundle
 from edgepose.runtime.edgetpu_devices import attached_edge_tpus, runtime_clock
+from edgepose.runtime.engine_options import option_words
 from edgepose.runtime.estimator import PoseEstimator
 from edgepose.runtime.probe_drift import measure_drift
 from edgepose.runtime.probe_set import BUNDLE_PROBE, open_probe
@@ -100,6 +101,7 @@ def bench_bundle(
                     "library": estimator.library,
                     "threads": estimator.threads,
                     "decoder": estimator.decoder,
+                    "options": option_words(*accelerator),
                     "fallback": estimator.fallback,
                 },
                 "settings": dict(settings._asdict(), sample_interval_s=sampler.interval_s),

@@ -189,6 +189,15 @@ def test_what_was_measured_is_not_measured_again(bench, nursery):
         assert not other.kept, fields
 
 
+def test_options_of_the_engine_are_asked_for_and_told(bench, nursery):
+    bench(nursery)
+    (outcome,) = bench(nursery, engine_options=("--allow-cpu",))
+    assert not outcome.kept
+    assert outcome.record.document["engine"]["options"] == ["--allow-cpu"]
+    (outcome,) = bench(nursery, engine_options=("--tpu", "0"))
+    assert "run on no Edge TPU" in outcome.error.message
+
+
 def test_a_record_that_was_cut_short_is_measured_again(bench, nursery):
     bench.records.mkdir()
     (bench.records / "nursery-tiny.json").write_text('{"schema": 2')

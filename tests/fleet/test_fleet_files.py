@@ -82,6 +82,16 @@ def test_no_host_becomes_an_option_or_a_path(host):
     assert not set(device.host) & set(" \t\n'\"`$;|&")
 
 
+def test_options_of_engines_reach_the_bench(read):
+    nursery, orin, _ = read(
+        WHOLE.replace("threads = 4", 'tpu = "usb:1"\nallow_cpu = true').replace(
+            '[[device]]\nhost = "orin"', '[[device]]\nhost = "orin"\ndla = 0\ncuda_graph = true'
+        )
+    )
+    assert nursery.arguments()[-3:] == ["--tpu", "usb:1", "--allow-cpu"]
+    assert orin.arguments()[-3:] == ["--dla", "0", "--cuda-graph"]
+
+
 def test_a_job_says_what_it_asks_for(tmp_path):
     job = Job(Device("pi"), tmp_path / "a.edgepose", 3.0, 10.0, 2, Limits(0.5, 100.0, 90.0))
     assert job.arguments() == [
