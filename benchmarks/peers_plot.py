@@ -60,7 +60,7 @@ def _panel(axes: Axes, panel: str, contestants: list[Contestant]) -> None:
     for one in contestants:
         colour, marker = STYLES.get(one.family, OTHERS)
         label = one.family if one.family in STYLES else "others, as their files are"
-        hollow = one.model.endswith("int8") or "ptq" in one.model
+        hollow = one.model.endswith("int8")
         value, low, high = one.accuracy[panel]
         axes.errorbar(
             [one.ms],

@@ -16,9 +16,9 @@ def test_every_contestant_is_named_in_both_panels(tmp_path):
     found = {
         "official RT": np.stack([one.keypoints for one in records]) + 1,
         "edgepose RT int8": np.stack([one.keypoints for one in records]),
-        "MoveNet lightning_ptq": np.stack([one.keypoints for one in records]) + 40,
+        "MoveNet lightning-int8": np.stack([one.keypoints for one in records]) + 40,
     }
-    samples = {"official RT": [40.0] * 6, "edgepose RT int8": [8.0] * 6, "MoveNet lightning_ptq": [5.0] * 6}
+    samples = {"official RT": [40.0] * 6, "edgepose RT int8": [8.0] * 6, "MoveNet lightning-int8": [5.0] * 6}
     report = Report("peers", "Peers", "")
     _add_figures(report, samples, found, records)
     assert draw_peers(tmp_path, tmp_path) == []
@@ -26,7 +26,7 @@ def test_every_contestant_is_named_in_both_panels(tmp_path):
     (path,) = draw_peers(tmp_path, tmp_path)
     drawn = path.read_bytes()
     comments = re.findall(r"<!-- (.*?) -->", drawn.decode())
-    for words in ("RT", "RT int8", "MoveNet lightning_ptq"):
+    for words in ("RT", "RT int8", "MoveNet lightning-int8"):
         assert comments.count(words) == 2, words
     draw_peers(tmp_path, tmp_path)
     assert path.read_bytes() == drawn
