@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 
 from edgepose.records import Record
-from edgepose.runtime.joints import JOINTS
 from edgepose.runtime.overlay import draw_pose
 from edgepose.runtime.pose import Pose
 
@@ -21,7 +20,7 @@ MAX_SIDE = 1024
 def probe_pictures(record: Record) -> list[dict[str, str]]:
     """For each crop that the record has a picture of: ``name``, and ``float`` and ``engine``, data URLs of JPEGs.
 
-    A picture that cannot be decoded is left out.
+    A picture that cannot be decoded is left out, and so are joints that are not inside it.
     """
     drift = record.document["drift"]
     shown = []
@@ -44,6 +43,9 @@ def _decoded(text: Any) -> np.ndarray | None:
 
 def _drawn(image: np.ndarray, points: list[list[float]], scale: float) -> str:
     keypoints = np.array(points, np.float64) * scale
-    picture = draw_pose(image.copy(), Pose(keypoints, np.ones(len(JOINTS))))
+    height, width = image.shape[:2]
+    # Nor is NaN, a joint that is nowhere.
+    inside = ((keypoints >= -1) & (keypoints <= (width + 1, height + 1))).all(axis=1)
+    picture = draw_pose(image.copy(), Pose(keypoints, np.where(inside, 1.0, -1.0)))
     encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()
     return "data:image/jpeg;base64," + base64.b64encode(encoded).decode("ascii")
