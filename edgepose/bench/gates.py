@@ -12,14 +12,19 @@ NO_LIMITS = Limits(None, None, None)
 OPTIONS = ("--max-drift", "--max-p95-ms", "--max-rss-mb")
 
 
+def require_possible(limits):
+    """Raise :class:`UsageError` for a bound that no figure could be held against."""
+    for option, value in zip(OPTIONS, limits):
+        if value is not None and not 0 <= value < 1e9:
+            raise UsageError("{} {:g} cannot be".format(option, value), "a number from 0 on")
+
+
 def require_measurable(limits, labelled, times_count, memory_known):
     """Raise :class:`UsageError` for a bound that cannot be, or that nothing is measured for: it would hold for nothing.
 
     ``labelled``: whether true joints are known; ``times_count``: whether times are the machine's own.
     """
-    for option, value in zip(OPTIONS, limits):
-        if value is not None and not 0 <= value < 1e9:
-            raise UsageError("{} {:g} cannot be".format(option, value), "a number from 0 on")
+    require_possible(limits)
     if limits.max_drift is not None and not labelled:
         raise UsageError(
             "--max-drift bounds a loss of PCKh, and the probe of this bundle has no true joints",

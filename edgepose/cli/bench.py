@@ -10,7 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -25,10 +25,11 @@ if TYPE_CHECKING:
     from edgepose.runtime.bundle import Bundle
 
 RECORDS = Path("bench-records")
+PYTHON, SSH = "python3", "ssh"
 
 
 def bench(
-    file: Path | None = typer.Argument(None, help="The bundle; a fleet file may name others."),
+    file: Path | None = typer.Argument(None, help="The bundle, for this machine or each --device."),
     seconds: float = typer.Option(5.0, "--seconds", help="Measure at least this long, once steady."),
     soak: float | None = typer.Option(None, "--soak", help="Measure a sustained load of that many minutes instead."),
     source: list[Path] = typer.Option([], "--source", help="Images or videos to read frames of (the probe's crops)."),
@@ -51,12 +52,14 @@ def bench(
     tpu: str | None = typer.Option(None, "--tpu", help=TPU_HELP),
     allow_cpu: bool = typer.Option(False, "--allow-cpu", help=ALLOW_CPU_HELP),
     device: list[str] = typer.Option([], "--device", help="Bench there instead: what ssh is given. Several at once."),
-    fleet: Path | None = typer.Option(None, "--fleet", help="A TOML file of devices and bundles."),
-    python: str = typer.Option("python3", "--python", help="The Python of each --device."),
+    fleet: Path | None = typer.Option(None, "--fleet", help="A TOML file of devices, their bundles and options."),
+    python: str = typer.Option(PYTHON, "--python", help="The Python of each --device."),
     folder: str = typer.Option("", "--folder", help="Where on each --device the bundle is put; its home folder."),
-    ssh_command: str = typer.Option("ssh", "--ssh-command", help="The SSH client, and options of it."),
+    ssh_command: str = typer.Option(SSH, "--ssh-command", help="The SSH client, and options of it."),
     again: bool = typer.Option(False, "--again", help="Run what has been measured already, too."),
-    as_json: bool = typer.Option(False, "--json", help="Print the record, every sample included, as JSON."),
+    as_json: bool = typer.Option(
+        False, "--json", help="Print the record, every sample included, as JSON; with devices, what became of each."
+    ),
 ) -> None:
     """Measure latency, memory, heat, power and drift of a bundle, with the conditions they were taken under."""
     from edgepose.bench.gates import Limits
@@ -66,6 +69,12 @@ def bench(
     limits = Limits(max_drift, max_p95_ms, max_rss_mb)
     if dataset is None and (images, reference, subset) != (None, None, Subset.ALL):
         raise UsageError("--images, --subset and --reference belong to --dataset", "name the data set")
+    if not device and (python, folder) != (PYTHON, ""):
+        raise UsageError("--python and --folder belong to --device", "a fleet file names them for each of its devices")
+    if not device and fleet is not None and (file, tpu, allow_cpu) != (None, None, False):
+        raise UsageError("a bundle, --tpu and --allow-cpu are for --device", "the fleet file names its own")
+    if not device and fleet is None and (ssh_command, again) != (SSH, False):
+        raise UsageError("--ssh-command and --again belong to --device and --fleet", "name a device")
     if device or fleet is not None:
         if source or label is not None:
             raise UsageError(
@@ -77,16 +86,18 @@ def bench(
         from edgepose.runtime.engine_options import option_words
 
         jobs = [] if fleet is None else read_fleet(fleet)
+        ssh = _ssh_words(ssh_command)
         if device:
-            jobs += [Job(Device(host, python=python, folder=folder), _named(file)) for host in dict.fromkeys(device)]
+            bundle, options = _named(file), tuple(option_words(tpu, allow_cpu))
+            targets = [Device(host, python=python, folder=folder) for host in dict.fromkeys(device)]
+            jobs += [Job(target, bundle, engine_options=options) for target in targets]
         jobs = [
             replace(
                 job,
                 seconds=seconds,
                 soak_minutes=soak,
-                threads=threads if threads else job.threads,
+                threads=job.threads if threads is None else threads,
                 limits=limits,
-                engine_options=tuple(option_words(tpu, allow_cpu)) or job.engine_options,
             )
             for job in jobs
         ]
@@ -96,8 +107,8 @@ def bench(
                     path: stack.enter_context(_probe_set(path, dataset, images, subset, reference))
                     for path in dict.fromkeys(job.bundle for job in jobs)
                 }
-                jobs = [replace(job, probe=sets[job.bundle].path, drift_source=sets[job.bundle].source) for job in jobs]
-            code = bench_devices(jobs, output or RECORDS, shlex.split(ssh_command), again=again, as_json=as_json)
+                jobs = [replace(job, probe=sets[job.bundle]) for job in jobs]
+            code = bench_devices(jobs, output or RECORDS, ssh, again=again, as_json=as_json)
         raise typer.Exit(code)
 
     from edgepose.runtime.announce import announced
@@ -111,7 +122,7 @@ def bench(
     with ExitStack() as stack:
         probe = None
         if dataset is not None:
-            probe = stack.enter_context(_probe_set(bundle, dataset, images, subset, reference)).path
+            probe = stack.enter_context(_probe_set(bundle, dataset, images, subset, reference))
         bar = stack.enter_context(CountedProgress(f"measuring {bundle.name}"))
         stack.enter_context(announced())
         stack.enter_context(engine_chatter_hidden())
@@ -130,15 +141,10 @@ def bench(
     require_gate(record)
 
 
-class _ProbeSet(NamedTuple):
-    path: Path
-    source: str
-
-
 @contextmanager
 def _probe_set(
     file: Path, dataset: Path, images: Path | None, subset: Subset, reference: Path | None
-) -> Iterator[_ProbeSet]:
+) -> Iterator[Path]:
     """The data set as a file that the bundle's own code measures drift on, here or on a device; removed after it."""
     from edgepose.runtime.bundle import Bundle
 
@@ -154,7 +160,7 @@ def _probe_set(
         context = multiprocessing.get_context("spawn")
         with CountedProgress("the float model's joints"), ProcessPoolExecutor(1, context) as pool:
             pool.submit(_write_probe_set, path, bundle, peer, persons).result()
-        yield _ProbeSet(path, persons.name)
+        yield path
 
 
 def _write_probe_set(path: Path, bundle: Bundle, peer: Bundle, persons: PoseDataset) -> None:
@@ -163,6 +169,16 @@ def _write_probe_set(path: Path, bundle: Bundle, peer: Bundle, persons: PoseData
 
     with engine_chatter_hidden():
         write_probe_set(path, bundle, peer, persons)
+
+
+def _ssh_words(command: str) -> list[str]:
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise UsageError(f"--ssh-command {command!r} cannot be: {error}", "as in 'ssh -F CONFIG'") from error
+    if not words:
+        raise UsageError("--ssh-command is empty", "as in 'ssh -F CONFIG'")
+    return words
 
 
 def _named(file: Path | None) -> Path:

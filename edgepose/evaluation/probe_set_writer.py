@@ -24,6 +24,7 @@ from edgepose.runtime.probe import CROP_SIDE_IN_HEADS, POSES_MEMBER
 def write_probe_set(path: Path, bundle: Bundle, reference: Bundle, dataset: PoseDataset) -> None:
     """Write the persons of ``dataset`` for ``bundle`` to the zip at ``path``: :mod:`edgepose.runtime.probe_set`.
 
+    The same persons give the same bytes, by which a record knows the set.
     ``reference`` finds the float model's joints, with the decoder of ``bundle``; both look at the same crops, as large
     as the data set says. Raises :class:`DatasetError` for a person outside the picture, and as its pictures'
     readers do.
@@ -38,10 +39,10 @@ def write_probe_set(path: Path, bundle: Bundle, reference: Bundle, dataset: Pose
         for number, record in enumerate(dataset.records):
             entry, image = _crop(record, dataset.crop_scale, estimator)
             entry["member"] = f"crops/{number:05d}.png"
-            archive.writestr(entry["member"], cv2.imencode(".png", image)[1].tobytes())
+            archive.writestr(zipfile.ZipInfo(entry["member"]), cv2.imencode(".png", image)[1].tobytes())
             crops.append(entry)
         document = {"source": dataset.name, "decoder": decoder, "bundle_sha256": bundle.sha256, "crops": crops}
-        archive.writestr(POSES_MEMBER, json.dumps(document, allow_nan=False))
+        archive.writestr(zipfile.ZipInfo(POSES_MEMBER), json.dumps(document, allow_nan=False))
 
 
 def _crop(record: PersonRecord, scale: float, estimator: PoseEstimator) -> tuple[dict[str, Any], np.ndarray]:

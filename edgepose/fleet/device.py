@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edgepose.bench.gates import NO_LIMITS, Limits
+from edgepose.bench.gates import NO_LIMITS, OPTIONS, Limits, require_possible
 from edgepose.runtime.errors import UsageError
-from edgepose.runtime.probe_set import BUNDLE_PROBE
+from edgepose.runtime.estimator import require_threads
 
 # What ssh takes: a name from the user's configuration, an address, user@host; an option it must not become.
 _HOST = re.compile(r"[A-Za-z0-9_.%:\[\]][A-Za-z0-9_.%:@\[\]+-]*\Z")
@@ -44,8 +44,9 @@ class Device:
 class Job:
     """One bundle to bench on one device, and what is asked of the measurement, as ``bench`` takes it.
 
-    ``probe``: a probe set to measure drift on, made of ``drift_source``. ``engine_options``: words for its engine, as
-    :func:`edgepose.runtime.engine_options.option_words` gives them.
+    ``probe``: a probe set to measure drift on. ``engine_options``: words for its engine, as
+    :func:`edgepose.runtime.engine_options.option_words` gives them. Raises :class:`UsageError` for threads and limits
+    that cannot be: here, not when the bundle is on the device.
     """
 
     device: Device
@@ -55,8 +56,12 @@ class Job:
     threads: int | None = None
     limits: Limits = field(default=NO_LIMITS)
     probe: Path | None = None
-    drift_source: str = BUNDLE_PROBE
     engine_options: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.threads is not None:
+            require_threads(self.threads)
+        require_possible(self.limits)
 
     @property
     def name(self) -> str:
@@ -65,12 +70,12 @@ class Job:
 
     def arguments(self) -> list[str]:
         """The arguments of ``FILE.edgepose bench`` that ask for this job, without the probe's path."""
-        words = ["--label", self.device.name, "--seconds", f"{self.seconds:g}"]
+        words = ["--label", self.device.name, "--seconds", repr(self.seconds)]
         if self.soak_minutes is not None:
-            words += ["--soak", f"{self.soak_minutes:g}"]
+            words += ["--soak", repr(self.soak_minutes)]
         if self.threads is not None:
             words += ["--threads", str(self.threads)]
-        for option, value in zip(("--max-drift", "--max-p95-ms", "--max-rss-mb"), self.limits, strict=True):
+        for option, value in zip(OPTIONS, self.limits, strict=True):
             if value is not None:
-                words += [option, f"{value:g}"]
+                words += [option, repr(value)]
         return words + list(self.engine_options)

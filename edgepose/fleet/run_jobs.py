@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,8 @@ from edgepose.records import Record, read_record
 from edgepose.runtime.atomic import write_bytes
 from edgepose.runtime.bench_command import bench_settings, record_bytes
 from edgepose.runtime.bundle import Bundle
-from edgepose.runtime.errors import EdgeposeError, RecordError
+from edgepose.runtime.errors import EdgeposeError, RecordError, UsageError
+from edgepose.runtime.probe_set import sha256_of
 
 # What a bundle brings since it can be watched from afar.
 NEEDED_MEMBER = "edgepose/runtime/attended.py"
@@ -44,14 +46,13 @@ def run_jobs(
 
     A job whose record lies there, of the same bundle and settings, is not run again unless ``again``: an interrupted
     fleet goes on where it was. A device that fails keeps none of the others. Raises :class:`EdgeposeError` before
-    anything is sent, for a bundle that is not whole. Ctrl-C closes every connection, and is raised.
+    anything is sent, for a bundle that is not whole, :class:`UsageError` where two jobs would share a record. Ctrl-C
+    closes every connection, and is raised.
     """
+    _require_records_of_their_own(jobs, folder)
     digests = {path: _sendable(path) for path in dict.fromkeys(job.bundle for job in jobs)}
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        reason = "it is a file" if folder.exists() else error.strerror or error
-        raise EdgeposeError(f"cannot make the folder {folder}: {reason}", "name another folder: --output") from error
+    digests |= {path: sha256_of(path) for path in {job.probe for job in jobs} if path is not None}
+    _require_folder(folder)
     queues: dict[str, list[Job]] = {}
     for job in jobs:
         queues.setdefault(job.device.host, []).append(job)
@@ -64,7 +65,7 @@ def run_jobs(
             if stopped.is_set():
                 return
             path = record_path(folder, job)
-            kept = None if again else _kept_record(path, job, digests[job.bundle])
+            kept = None if again else _kept_record(path, job, digests)
             outcomes[job] = Outcome(job, kept, None, kept=True) if kept is not None else run(job, path)
             progress(job, "kept" if kept else "failed" if outcomes[job].error else "done", 1, 1)
 
@@ -95,6 +96,35 @@ def run_jobs(
     return [outcomes[job] for job in jobs]
 
 
+def _require_records_of_their_own(jobs: Sequence[Job], folder: Path) -> None:
+    taken: dict[str, Job] = {}
+    for job in jobs:
+        path = record_path(folder, job)
+        # Some file systems do not tell upper from lower case.
+        place = path.name.lower()
+        if place in taken:
+            raise UsageError(
+                f"{taken[place].name} and {job.name} would both write {path}",
+                "name devices otherwise (name = in a fleet file), or bundles",
+            )
+        taken[place] = job
+
+
+def _require_folder(folder: Path) -> None:
+    """Make ``folder``, and see that files can be written there: before the work, not after."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = "it is a file" if folder.exists() else error.strerror or error
+        raise EdgeposeError(f"cannot make the folder {folder}: {reason}", "name another folder: --output") from error
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise EdgeposeError(
+            f"cannot write to the folder {folder}: {error.strerror}", "name another folder: --output"
+        ) from error
+
+
 def _sendable(path: Path) -> str:
     """SHA-256 of the bundle at ``path``, which must bring the code that benches it on a device."""
     bundle = Bundle.open(path)
@@ -112,8 +142,8 @@ def record_path(folder: Path, job: Job) -> Path:
     return folder / f"{name}.json"
 
 
-def _kept_record(path: Path, job: Job, sha256: str) -> Record | None:
-    """The record at ``path`` where it is what ``job`` would measure."""
+def _kept_record(path: Path, job: Job, digests: Mapping[Path, str]) -> Record | None:
+    """The record at ``path`` where it is what ``job`` would measure; ``digests`` of bundles and probe sets."""
     if not path.exists():
         return None
     try:
@@ -122,14 +152,17 @@ def _kept_record(path: Path, job: Job, sha256: str) -> Record | None:
         return None
     document = record.document
     wanted = bench_settings(job.seconds, job.soak_minutes)._asdict()
-    drift, gate = document["drift"], document["gate"]
+    engine, drift, gate = document["engine"], document["drift"], document["gate"]
     asked = [bound for bound in (job.limits.max_drift, *job.limits) if bound is not None]
     same = (
-        document["bundle"]["sha256"] == sha256
+        document["device"] == job.device.name
+        and document["bundle"]["sha256"] == digests[job.bundle]
         and all(document["settings"][name] == value for name, value in wanted.items())
-        and job.threads in (None, document["engine"]["threads"])
-        and list(job.engine_options) == document["engine"].get("options", [])
+        # Records from before these were told are of who knows how many threads, and of any set of that name.
+        and job.threads == engine.get("threads_asked", engine["threads"])
+        and list(job.engine_options) == engine.get("options", [])
         and asked == [bound["at_most"] for bound in (gate["bounds"] if gate is not None else [])]
-        and (drift is not None and drift["source"]) == job.drift_source
+        and drift is not None
+        and drift.get("set_sha256", "") == (None if job.probe is None else digests[job.probe])
     )
     return record if same else None

@@ -5,7 +5,7 @@ import os
 import sys
 
 from edgepose.bench.gates import Limits, broken_bounds
-from edgepose.bench.measure import DEFAULT_SETTINGS, sustained
+from edgepose.bench.measure import DEFAULT_SETTINGS, MAX_DURATION_S, sustained
 from edgepose.runtime.announce import announced
 from edgepose.runtime.atomic import write_bytes
 from edgepose.runtime.attended import Attendance
@@ -49,8 +49,8 @@ def bench_settings(seconds, soak_minutes=None):
     """The :class:`Settings` for that many seconds, or minutes of sustained load."""
     if soak_minutes is not None:
         return sustained(soak_minutes)
-    if not seconds >= 0:
-        raise UsageError("{} seconds cannot be measured".format(seconds))
+    if not 0 <= seconds <= MAX_DURATION_S:
+        raise UsageError("{} seconds cannot be measured".format(seconds), "up to a week")
     return DEFAULT_SETTINGS._replace(min_duration_s=seconds)
 
 

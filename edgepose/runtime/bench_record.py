@@ -4,7 +4,9 @@ The record is a JSON object of schema version 2; ``docs/bench.md`` says what its
 """
 
 import base64
+import os
 import time
+import unicodedata
 from typing import Any, Dict  # noqa: F401 - in a type comment
 
 import cv2
@@ -20,9 +22,10 @@ from edgepose.bench.statistics import percentile, summarise
 from edgepose.runtime.bundle import Bundle
 from edgepose.runtime.edgetpu_devices import attached_edge_tpus, runtime_clock
 from edgepose.runtime.engine_options import option_words
+from edgepose.runtime.errors import UsageError
 from edgepose.runtime.estimator import PoseEstimator
 from edgepose.runtime.probe_drift import measure_drift
-from edgepose.runtime.probe_set import BUNDLE_PROBE, open_probe
+from edgepose.runtime.probe_set import open_probe
 from edgepose.runtime.sources import open_sources
 from edgepose.version import __version__
 
@@ -34,6 +37,9 @@ PARTS = ("capture", "preprocess", "engine", "decode", "total")
 PICTURES, PICTURE_SIDE, PICTURE_QUALITY = 4, 320, 85
 FRAMES_HELD = 16
 NULL_CALLS = 200
+MAX_LABEL = 200
+# Control characters, halves of surrogate pairs, and ends of lines and paragraphs: no table or file survives them.
+_UNWRITABLE = ("Cc", "Cs", "Zl", "Zp")
 # Of the processors, busy with something else before anything began.
 BUSY = 0.5
 
@@ -56,8 +62,10 @@ def bench_bundle(
     ``edgepose bench --dataset`` makes them. ``label`` names the device. ``progress(phase, done, total)`` is told how
     far each phase is: in seconds, or persons of 'drift'. ``accelerator``: the options of :class:`PoseEstimator` from
     ``device`` on; where it says that another does the accelerator's work, the record is 'host-simulated'. Raises
-    :class:`UsageError` for ``settings`` and ``limits`` that cannot be, and what opening and running a bundle raises.
+    :class:`UsageError` for a ``label``, ``settings`` and ``limits`` that cannot be, and what opening and running a
+    bundle raises.
     """
+    _require_label(label)
     machine = conditions()
     measured_at = _utc(time.time())
     emulated = machine["emulator"] is not None
@@ -100,6 +108,7 @@ def bench_bundle(
                 "engine": {
                     "library": estimator.library,
                     "threads": estimator.threads,
+                    "threads_asked": None if threads is None else estimator.threads,
                     "decoder": estimator.decoder,
                     "options": option_words(*accelerator),
                     "fallback": estimator.fallback,
@@ -109,7 +118,7 @@ def bench_bundle(
                     "from": "files" if sources else "memory",
                     "frames": sorted({"{}x{}".format(one.shape[1], one.shape[0]) for one in held})
                     if not sources
-                    else [str(one) for one in sources],
+                    else [os.fsencode(str(one)).decode("utf-8", "replace") for one in sources],
                 },
                 "conditions": machine,
                 "load_ms": {"bundle": _ms(opened - began), "engine": _ms(loaded - opening)},
@@ -122,6 +131,15 @@ def bench_bundle(
     record["gate"] = check_gate(limits, _losses(record), record["latency_ms"]["total"]["p95"], peak_mb)
     record["warnings"] = _warnings(record, sampler)
     return record
+
+
+def _require_label(label):
+    if label is None:
+        return
+    if len(label) > MAX_LABEL or any(unicodedata.category(one) in _UNWRITABLE for one in label):
+        raise UsageError(
+            "{!r} cannot name a device".format(label[:MAX_LABEL]), "one line, at most {} characters".format(MAX_LABEL)
+        )
 
 
 def _bundle(bundle):
@@ -210,7 +228,8 @@ def _drift(bundle, crops, threads, accelerator, progress):
     with PoseEstimator(bundle, threads, crops.decoder, *accelerator) as estimator:
         told = None if progress is None else lambda done: progress("drift", done, len(crops))
         report = measure_drift(estimator, crops, crops.source, told)
-    if crops.source == BUNDLE_PROBE:
+    report["set_sha256"] = crops.sha256
+    if crops.sha256 is None:
         for crop, entry in zip(crops.first(PICTURES), report["crops"]):
             entry.update(_picture(crop.image))
     else:  # a data set's persons are not the record's to pass on

@@ -64,8 +64,7 @@ class PoseEstimator(object):
                 "one of: " + ", ".join(DECODERS),
             )
         threads = default_threads() if threads is None else threads
-        if not hasattr(threads, "__index__") or isinstance(threads, bool) or not 1 <= threads <= MAX_THREADS:
-            raise UsageError("{!r} is not a number of threads".format(threads), "1 to {}".format(MAX_THREADS))
+        require_threads(threads)
         #: The :class:`Bundle` this runs.
         self.bundle = bundle
         self.manifest = manifest
@@ -157,6 +156,12 @@ class PoseEstimator(object):
         # Searched as integers, exactly: a positive scale moves no maximum.
         peaks, scores = self._decoder.decode(heatmaps.astype(np.int16) - np.int16(spec.zero_point))
         return peaks, scores * np.float32(spec.scale)
+
+
+def require_threads(threads):
+    """Raise :class:`UsageError` for a number of CPU threads that cannot be."""
+    if not hasattr(threads, "__index__") or isinstance(threads, bool) or not 1 <= threads <= MAX_THREADS:
+        raise UsageError("{!r} is not a number of threads".format(threads), "1 to {}".format(MAX_THREADS))
 
 
 def default_threads():

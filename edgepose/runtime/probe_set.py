@@ -5,6 +5,7 @@ also says what it is made of (``source``) and for which bundle (``bundle_sha256`
 """
 
 import contextlib
+import hashlib
 import json
 
 from edgepose.runtime.archive import open_archive
@@ -19,6 +20,7 @@ MAX_PERSONS = 100000
 MAX_POSES_BYTES = 512 << 20
 MAX_PICTURE_BYTES = 16 << 20
 MAX_SET_BYTES = 16 << 30
+BLOCK_BYTES = 1 << 20
 _WRONG = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 
@@ -26,13 +28,14 @@ class ProbeSet(object):
     """An iterable of :class:`ProbeCrop`, read one at a time: they need not all fit into memory.
 
     ``source``: what it is made of, ``decoder``: what found the float model's joints, ``labelled``: whether any true
-    joint is known.
+    joint is known, ``sha256``: of the file that it is; None for a bundle's own.
     """
 
-    def __init__(self, source, decoder, labelled, count, read):
+    def __init__(self, source, decoder, labelled, count, read, sha256=None):
         self.source = source
         self.decoder = decoder
         self.labelled = labelled
+        self.sha256 = sha256
         self._count = count
         self._read = read
 
@@ -78,4 +81,13 @@ def open_probe(bundle, path=None):
             except _WRONG as error:
                 raise SourceError("{} is damaged: crop {}: {}".format(path, number, error), MAKE_AGAIN)
 
-        yield ProbeSet(source, decoder, labelled, len(crops), read)
+        yield ProbeSet(source, decoder, labelled, len(crops), read, sha256_of(path))
+
+
+def sha256_of(path):
+    """Digest of the file at ``path``, which may be larger than memory, in hexadecimal."""
+    digest = hashlib.sha256()
+    with open(str(path), "rb") as file:
+        for block in iter(lambda: file.read(BLOCK_BYTES), b""):
+            digest.update(block)
+    return digest.hexdigest()

@@ -8,6 +8,7 @@ import pytest
 from tiny_bundles import engine_bytes, manifest_document, probe_members, seal, squares
 from tiny_records import tiny_record, with_latencies, write_record
 
+from edgepose.conversion.bundle_writer import bundle_bytes
 from edgepose.records import read_record
 from edgepose.runtime.joints import JOINTS
 
@@ -118,6 +119,19 @@ def test_a_bound_that_is_not_kept_is_exit_code_3(type_command, write, tmp_path):
         (("FILE", "--images", "x"), "belong to --dataset"),
         (("FILE", "--max-drift", "1", "--seconds", "0"), "has no true joints"),
         (("FILE", "--seconds", "-1"), "-1.0 seconds"),
+        (("FILE", "--seconds", "inf"), "inf seconds cannot be measured"),
+        (("FILE", "--label", "two\nlines"), "cannot name a device"),
+        (("FILE", "--device", "pi", "--threads", "0"), "0 is not a number of threads"),
+        (("FILE", "--device", "pi", "--max-p95-ms", "-1"), "--max-p95-ms -1 cannot be"),
+        (("FILE", "--device", "pi", "--ssh-command", ""), "--ssh-command is empty"),
+        (("FILE", "--device", "pi", "--ssh-command", "ssh 'x"), "No closing quotation"),
+        (("FILE", "--fleet", "fleet.toml"), "are for --device"),
+        (("--fleet", "fleet.toml", "--tpu", "0"), "are for --device"),
+        (("--fleet", "fleet.toml", "--allow-cpu"), "are for --device"),
+        (("--fleet", "fleet.toml", "--folder", "/var/tmp"), "--python and --folder belong to --device"),
+        (("FILE", "--python", "python3.9"), "--python and --folder belong to --device"),
+        (("FILE", "--again"), "--ssh-command and --again belong to --device and --fleet"),
+        (("FILE", "--ssh-command", "ssh -4"), "--ssh-command and --again belong to --device and --fleet"),
         (("FILE", "--device", "-oProxyCommand=x"), "is not a host for ssh"),
         (("FILE", "--device", "pi", "--label", "x"), "of this machine, not of devices"),
         (("FILE", "-o", "/no/such/folder/record.json"), "there is no folder for"),
@@ -149,11 +163,29 @@ def test_a_bundle_that_brings_no_bench_is_not_sent_anywhere(type_command, write,
     assert "convert again" in typed.err
 
 
-def test_a_device_that_cannot_be_reached_is_exit_code_1_and_one_line(type_command, tmp_path):
-    from edgepose.conversion.bundle_writer import bundle_bytes
+@pytest.fixture
+def bundle(tmp_path):
+    """A bundle that can be sent."""
+    path = tmp_path / "it.edgepose"
+    path.write_bytes(bundle_bytes(manifest_document("onnx"), {"engine.onnx": engine_bytes("onnx")}))
+    return path
 
-    bundle = tmp_path / "it.edgepose"
-    bundle.write_bytes(bundle_bytes(manifest_document("onnx"), {"engine.onnx": engine_bytes("onnx")}))
+
+def test_options_for_devices_leave_those_of_a_fleet_file_alone(type_command, bundle, tmp_path):
+    fleet, asked = tmp_path / "fleet.toml", tmp_path / "asked"
+    fleet.write_text(f'schema = 1\nbundles = ["{bundle.name}"]\n[[device]]\nhost = "orin"\ndla = 1\nthreads = 2\n')
+    ssh = tmp_path / "ssh"
+    ssh.write_text(f'#!/bin/sh\necho "$@" >>"{asked}"\nexit 1\n')
+    ssh.chmod(0o755)
+    words = ("--fleet", fleet, "--device", "coral", "--tpu", "usb:0", "--ssh-command", ssh, "-o", tmp_path / "r")
+    assert type_command("bench", bundle, *words).code == 1
+    asked = {line.split("--label ")[1].split()[0]: line for line in asked.read_text().splitlines() if "--label" in line}
+    assert "--threads 2 --dla 1" in asked["orin"]
+    assert "--tpu" not in asked["orin"]
+    assert "--tpu usb:0" in asked["coral"]
+
+
+def test_a_device_that_cannot_be_reached_is_exit_code_1_and_one_line(type_command, bundle, tmp_path):
     typed = type_command("bench", bundle, "--device", "pi", "--ssh-command", "false", "-o", tmp_path / "r", "--json")
     assert typed.code == 1
     assert typed.err.count("error:") == 1

@@ -1,8 +1,10 @@
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgepose.bench.gates import Limits
+from edgepose.bench.gates import OPTIONS, Limits
 from edgepose.fleet.device import Device, Job
 from edgepose.fleet.fleet_file import read_fleet
 from edgepose.runtime.errors import EdgeposeError, UsageError
@@ -49,6 +51,7 @@ def test_devices_and_their_bundles(read, tmp_path):
         ("schema = 1", "schema = 9", "schema is 9"),
         ("schema = 1", "", "schema is None"),
         ("threads = 4", "threads = '4'", "threads is '4', not a int"),
+        ("threads = 4", "threads = 0", "0 is not a number of threads"),
         ("threads = 4", "thread = 4", "no field 'thread'; did you mean 'threads'"),
         ('host = "orin"', "", "device 2: has no host"),
         ('host = "orin"', 'host = "-oProxyCommand=evil"', "is not a host"),
@@ -92,9 +95,30 @@ def test_options_of_engines_reach_the_bench(read):
     assert orin.arguments()[-3:] == ["--dla", "0", "--cuda-graph"]
 
 
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"threads": 0}, "0 is not a number of threads"),
+        ({"threads": 257}, "257 is not a number of threads"),
+        ({"limits": Limits(None, -1.0, None)}, "--max-p95-ms -1 cannot be"),
+        ({"limits": Limits(float("nan"), None, None)}, "--max-drift nan cannot be"),
+    ],
+)
+def test_a_job_that_cannot_be_is_refused_here(fields, message, tmp_path):
+    with pytest.raises(UsageError, match=message):
+        Job(Device("pi"), tmp_path / "a.edgepose", **fields)
+
+
+@given(number=st.floats(0, 1e9, exclude_max=True))
+def test_numbers_reach_a_device_to_the_last_digit(number):
+    words = Job(Device("pi"), Path("a.edgepose"), number, number, None, Limits(number, number, number)).arguments()
+    for option in ("--seconds", "--soak", *OPTIONS):
+        assert float(words[words.index(option) + 1]) == number
+
+
 def test_a_job_says_what_it_asks_for(tmp_path):
     job = Job(Device("pi"), tmp_path / "a.edgepose", 3.0, 10.0, 2, Limits(0.5, 100.0, 90.0))
     assert job.arguments() == [
-        "--label", "pi", "--seconds", "3", "--soak", "10", "--threads", "2", "--max-drift", "0.5", "--max-p95-ms",
-        "100", "--max-rss-mb", "90",
+        "--label", "pi", "--seconds", "3.0", "--soak", "10.0", "--threads", "2", "--max-drift", "0.5", "--max-p95-ms",
+        "100.0", "--max-rss-mb", "90.0",
     ]  # fmt: skip

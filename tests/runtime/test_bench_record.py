@@ -1,5 +1,6 @@
 import json
 import os
+import sys
 
 import cv2
 import pytest
@@ -51,6 +52,8 @@ def test_what_a_record_holds(record):
     assert sorted(record["load_ms"]) == ["bundle", "engine"]
     assert record["drift"]["within_0.1_head"]["total"] == 100.0
     assert record["drift"]["pckh50"] is None
+    assert record["drift"]["set_sha256"] is None
+    assert record["engine"]["threads_asked"] == 1
     assert record["gate"] is None
 
 
@@ -113,6 +116,19 @@ def test_an_engine_that_moved_has_drifted(any_engine, write_bundle):
     assert record["gate"]["held"] is False
 
 
+@pytest.mark.parametrize("label", ["two\nlines", "a bell\a", "half \ud83d", "a line\u2028sign", "long" * 60])
+def test_a_label_that_no_table_could_show_is_refused_before_any_measuring(label, bundle_path):
+    told = []
+    with pytest.raises(UsageError, match="cannot name a device"):
+        bench_bundle(bundle_path, settings=BRIEF, label=label, progress=lambda *words: told.append(words))
+    assert told == []
+
+
+def test_any_other_label_is_written_and_read(bundle_path):
+    label = "Küche 厨房 \U0001f476\u200d\U0001f37c"
+    assert json.loads(record_bytes(bench_bundle(bundle_path, settings=BRIEF, label=label)).decode())["device"] == label
+
+
 def test_pictures_of_the_probe_are_in_the_record(record):
     (crop,) = record["drift"]["crops"]
     assert crop["picture_scale"] == 1.0
@@ -126,6 +142,15 @@ def test_frames_of_files_are_captured_anew_for_each_call(bundle_path, in_folder)
     assert record["latency_ms"]["capture"]["p50"] > 0.2
     with pytest.raises(SourceError):
         bench_bundle(bundle_path, settings=BRIEF, sources=["missing.png"])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are text here")
+def test_a_file_whose_name_is_no_text_gives_a_record_of_text(bundle_path, in_folder):
+    name = os.fsdecode(b"\xff.png")
+    with open(name, "wb") as file:
+        file.write(cv2.imencode(".png", squares(64, 64))[1].tobytes())
+    record = bench_bundle(bundle_path, threads=1, settings=BRIEF, sources=[name])
+    assert record["capture"]["frames"] == ["\ufffd.png"]
 
 
 @pytest.mark.parametrize("limits", [Limits(1.0, None, None), Limits(None, -1.0, None)])
@@ -146,7 +171,7 @@ def test_a_sustained_load_has_no_warm_up(bundle_path):
 def test_settings_of_the_command_line():
     assert bench_settings(3.0).min_duration_s == 3.0
     assert bench_settings(3.0, 2.0).min_duration_s == 120.0
-    for seconds, minutes in ((float("nan"), None), (-1.0, None), (1.0, 0.0), (1.0, float("inf"))):
+    for seconds, minutes in ((float("nan"), None), (float("inf"), None), (-1.0, None), (1.0, 0.0), (1.0, float("inf"))):
         with pytest.raises(UsageError):
             bench_settings(seconds, minutes)
 

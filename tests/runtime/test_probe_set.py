@@ -1,3 +1,4 @@
+import hashlib
 import io
 import json
 import zipfile
@@ -79,6 +80,8 @@ def test_drift_is_measured_on_the_set(bundle, write_set):
     drift = record["drift"]
     assert (drift["source"], drift["persons"], drift["pckh50"]["joints"]) == ("a set", 5, 75)
     assert drift["pckh50"]["total"] == 100.0
+    with open(path, "rb") as file:
+        assert drift["set_sha256"] == hashlib.sha256(file.read()).hexdigest()
     # The persons of a data set are not the record's to pass on.
     assert drift["crops"] == []
     assert ("drift", 5, 5) in told
