@@ -62,7 +62,7 @@ def bench(
     ),
 ) -> None:
     """Measure latency, memory, heat, power and drift of a bundle, with the conditions they were taken under."""
-    from edgepose.bench.gates import Limits
+    from edgepose.bench.gates import Limits, require_possible
     from edgepose.runtime.bench_command import bench_settings
 
     settings = bench_settings(seconds, soak)
@@ -83,6 +83,7 @@ def bench(
         from edgepose.cli.bench_devices import bench_devices
         from edgepose.fleet.device import Device, Job
         from edgepose.fleet.fleet_file import read_fleet
+        from edgepose.fleet.run_jobs import require_places
         from edgepose.runtime.engine_options import option_words
 
         jobs = [] if fleet is None else read_fleet(fleet)
@@ -101,24 +102,31 @@ def bench(
             )
             for job in jobs
         ]
+        records = output or RECORDS
         with ExitStack() as stack:
             if dataset is not None:
+                require_places(jobs, records)
                 sets = {
                     path: stack.enter_context(_probe_set(path, dataset, images, subset, reference))
                     for path in dict.fromkeys(job.bundle for job in jobs)
                 }
                 jobs = [replace(job, probe=sets[job.bundle]) for job in jobs]
-            code = bench_devices(jobs, output or RECORDS, ssh, again=again, as_json=as_json)
+            code = bench_devices(jobs, records, ssh, again=again, as_json=as_json)
         raise typer.Exit(code)
 
     from edgepose.runtime.announce import announced
     from edgepose.runtime.bench_command import require_gate, require_place, show_and_keep
-    from edgepose.runtime.bench_record import bench_bundle
+    from edgepose.runtime.bench_record import bench_bundle, require_label
+    from edgepose.runtime.estimator import require_threads
     from edgepose.runtime.quiet import engine_chatter_hidden
 
     bundle = _named(file)
     place = None if output is None else str(output)
     require_place(place)
+    require_label(label)
+    require_possible(limits)
+    if threads is not None:
+        require_threads(threads)
     with ExitStack() as stack:
         probe = None
         if dataset is not None:

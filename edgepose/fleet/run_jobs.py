@@ -46,13 +46,12 @@ def run_jobs(
 
     A job whose record lies there, of the same bundle and settings, is not run again unless ``again``: an interrupted
     fleet goes on where it was. A device that fails keeps none of the others. Raises :class:`EdgeposeError` before
-    anything is sent, for a bundle that is not whole, :class:`UsageError` where two jobs would share a record. Ctrl-C
-    closes every connection, and is raised.
+    anything is sent, for a bundle that is not whole, and as :func:`require_places` does. Ctrl-C closes every
+    connection, and is raised.
     """
-    _require_records_of_their_own(jobs, folder)
     digests = {path: _sendable(path) for path in dict.fromkeys(job.bundle for job in jobs)}
     digests |= {path: sha256_of(path) for path in {job.probe for job in jobs} if path is not None}
-    _require_folder(folder)
+    require_places(jobs, folder)
     queues: dict[str, list[Job]] = {}
     for job in jobs:
         queues.setdefault(job.device.host, []).append(job)
@@ -96,7 +95,11 @@ def run_jobs(
     return [outcomes[job] for job in jobs]
 
 
-def _require_records_of_their_own(jobs: Sequence[Job], folder: Path) -> None:
+def require_places(jobs: Sequence[Job], folder: Path) -> None:
+    """Make ``folder``, and see that each of ``jobs`` can write a record of its own there: before the work, not after.
+
+    Raises :class:`EdgeposeError` where nothing can be written, :class:`UsageError` where two would write one file.
+    """
     taken: dict[str, Job] = {}
     for job in jobs:
         path = record_path(folder, job)
@@ -108,10 +111,6 @@ def _require_records_of_their_own(jobs: Sequence[Job], folder: Path) -> None:
                 "name devices otherwise (name = in a fleet file), or bundles",
             )
         taken[place] = job
-
-
-def _require_folder(folder: Path) -> None:
-    """Make ``folder``, and see that files can be written there: before the work, not after."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -65,7 +65,7 @@ def bench_bundle(
     :class:`UsageError` for a ``label``, ``settings`` and ``limits`` that cannot be, and what opening and running a
     bundle raises.
     """
-    _require_label(label)
+    require_label(label)
     machine = conditions()
     measured_at = _utc(time.time())
     emulated = machine["emulator"] is not None
@@ -133,7 +133,8 @@ def bench_bundle(
     return record
 
 
-def _require_label(label):
+def require_label(label):
+    """Raise :class:`UsageError` for what cannot name a device in a record; None may."""
     if label is None:
         return
     if len(label) > MAX_LABEL or any(unicodedata.category(one) in _UNWRITABLE for one in label):

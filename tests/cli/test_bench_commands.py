@@ -113,6 +113,23 @@ def test_a_bound_that_is_not_kept_is_exit_code_3(type_command, write, tmp_path):
 
 
 @pytest.mark.parametrize(
+    "words",
+    [
+        ("--label", "two\nlines"),
+        ("--max-rss-mb", "-1"),
+        ("--threads", "0"),
+        ("-o", "/no/such/folder/record.json"),
+        ("--device", "pi", "--threads", "0"),
+        ("--device", "pi", "--device", "Pi"),
+    ],
+)
+def test_a_wrong_request_ends_before_the_data_set_is_looked_at(words, type_command, write, tmp_path):
+    typed = type_command("bench", write("float"), "--dataset", tmp_path / "none", "-o", tmp_path / "r", *words)
+    assert typed.code == 2
+    assert "none" not in typed.err
+
+
+@pytest.mark.parametrize(
     ("words", "message"),
     [
         ((), "there is no bundle to bench"),

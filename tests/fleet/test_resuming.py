@@ -1,6 +1,7 @@
 """What a fleet measures again and what it does not; records are measured here, and ``false`` is the SSH client."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -109,8 +110,11 @@ def test_drift_is_measured_again_on_another_set_of_the_same_name(job, write_set,
         (("pi", "old/rt"), ("pi", "new/rt")),
     ],
 )
-def test_no_two_jobs_share_a_record(one, other, tmp_path):
+def test_no_two_jobs_share_a_record(one, other, job, tmp_path):
     jobs = [Job(Device("pi", name), tmp_path / f"{bundle}.edgepose") for name, bundle in (one, other)]
+    for path in {each.bundle for each in jobs}:
+        path.parent.mkdir(exist_ok=True)
+        shutil.copy(job.bundle, path)
     with pytest.raises(UsageError, match="would both write"):
         run_jobs(jobs, tmp_path / "records", lambda *_: None, ["false"])
     assert not (tmp_path / "records").exists()
