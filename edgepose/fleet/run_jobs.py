@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import tempfile
 import threading
@@ -72,6 +73,7 @@ def run_jobs(
         session = Session(job, ssh)
         sessions.add(session)
         try:
+            _require_own(path, job)
             document = session.run(lambda phase, done, total: progress(job, phase, done, total))
             write_bytes(str(path), record_bytes(document))
             return Outcome(job, Record(path, document), None)
@@ -122,6 +124,14 @@ def require_places(jobs: Sequence[Job], folder: Path) -> None:
         raise EdgeposeError(
             f"cannot write to the folder {folder}: {error.strerror}", "name another folder: --output"
         ) from error
+
+
+def _require_own(path: Path, job: Job) -> None:
+    """Raise :class:`EdgeposeError` where ``path`` holds what another device measured: it would be lost."""
+    with contextlib.suppress(RecordError):  # there is none, or none that can be read
+        device = read_record(path).document["device"]
+        if device != job.device.name:
+            raise EdgeposeError(f"{path} is a record of {device or 'this machine'}", "name another folder: --output")
 
 
 def _sendable(path: Path) -> str:

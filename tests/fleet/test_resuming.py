@@ -74,6 +74,16 @@ def test_a_record_is_kept_where_it_is_what_would_be_measured(made, asked, forget
     assert is_kept(replace(job, **asked), tmp_path / "records") == kept
 
 
+def test_a_record_of_another_device_is_not_replaced(job, tmp_path):
+    other = replace(job, device=Device("pi", "pi-4"))
+    measure(replace(job, device=Device("pi", "pi 4")), tmp_path)
+    record = record_path(tmp_path, other).read_bytes()
+    for again in (False, True):
+        (outcome,) = run_jobs([other], tmp_path, lambda *_: None, ["false"], again)
+        assert "pi-4-tiny.json is a record of pi 4" in outcome.error.message
+    assert record_path(tmp_path, other).read_bytes() == record
+
+
 @pytest.fixture
 def write_set(job, tmp_path):
     """``write_set("a.zip", head=9.0)`` -> a probe set of one picture; all have the same name."""
