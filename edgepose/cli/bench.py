@@ -122,7 +122,8 @@ def bench(
 
     bundle = _named(file)
     place = None if output is None else str(output)
-    require_place(place)
+    read = (bundle, *source, dataset, images, reference)
+    require_place(place, [str(one) for one in read if one is not None])
     require_label(label)
     require_possible(limits)
     if threads is not None:

@@ -22,7 +22,7 @@ def bench(bundle_path, options, accelerator):
     ``accelerator``: as for :func:`bench_bundle`.
     """
     settings = bench_settings(options.seconds, options.soak)
-    require_place(options.json)
+    require_place(options.json, [bundle_path] + list(options.source) + [one for one in [options.probe] if one])
     limits = Limits(options.max_drift, options.max_p95_ms, options.max_rss_mb)
     attendance = None if options.attended is None else Attendance(options.attended)
     with attendance or BenchLine() as progress, announced(), engine_chatter_hidden():
@@ -54,10 +54,11 @@ def bench_settings(seconds, soak_minutes=None):
     return DEFAULT_SETTINGS._replace(min_duration_s=seconds)
 
 
-def require_place(path):
+def require_place(path, inputs=()):
     """Raise :class:`EdgeposeError` where no record can be written to ``path``: before the work, not after.
 
-    :class:`UsageError` where there is no folder for it, or it is none.
+    :class:`UsageError` where there is no folder for it, it is none, or it would replace one of ``inputs`` (files, and
+    folders with all that is in them).
     """
     if path in (None, "-"):
         return
@@ -68,6 +69,9 @@ def require_place(path):
     if os.path.exists(target) and not os.path.isfile(target):
         kind = "a folder" if os.path.isdir(target) else "not a regular file"
         raise UsageError("cannot write {}: it is {}".format(path, kind), "name a file")
+    for read in map(os.path.realpath, inputs):
+        if target == read or (os.path.exists(target) and target.startswith(os.path.join(read, ""))):
+            raise UsageError("{} is read here: it would be replaced".format(path), "name another file")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise EdgeposeError("cannot write {}: its folder is not writable".format(path), "name another place")
 

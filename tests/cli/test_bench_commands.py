@@ -161,6 +161,26 @@ def test_a_wrong_request_is_exit_code_2(words, message, type_command, write):
     assert message in typed.err
 
 
+def test_no_record_replaces_what_it_is_made_of(type_command, write, tmp_path):
+    bundle, pictures, link = Path(write("float")), tmp_path / "set", tmp_path / "link.json"
+    pictures.mkdir()
+    picture, labels = pictures / "a.jpg", pictures / "annotations.json"
+    picture.write_bytes(b"a picture")
+    labels.write_text("[]")
+    link.symlink_to(bundle)
+    for words in (
+        ("-o", bundle),
+        ("-o", link),
+        ("-o", picture, "--source", picture),
+        ("-o", picture, "--source", pictures),
+        ("-o", labels, "--dataset", pictures),
+    ):
+        before = [path.read_bytes() for path in (bundle, picture, labels)]
+        typed = type_command("bench", bundle, "--seconds", "0", *words)
+        assert (typed.code, "it would be replaced" in typed.err) == (2, True), words
+        assert [path.read_bytes() for path in (bundle, picture, labels)] == before
+
+
 def test_a_fleet_file_that_is_not_there_is_exit_code_1(type_command):
     typed = type_command("bench", "--fleet", "missing.toml")
     assert typed.code == 1
