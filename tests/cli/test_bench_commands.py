@@ -1,6 +1,7 @@
 """``edgepose bench``, ``report`` and ``compare``: as a user types them, on this machine."""
 
 import json
+from pathlib import Path
 
 import cv2
 import numpy as np
