@@ -34,9 +34,8 @@ NAME_LETTERS = 58
 SENSOR_LETTERS = 20
 # Marks of devices beyond as many as there are colours: Matplotlib's, and as letters.
 MARKS = tuple(zip("os^v<>*D", "●■▲▼◄►★◆", strict=True))
-# Height of the names of points; where they go, in points from theirs: (to the right, up), the first that has room.
+# Height of the names of points.
 NAME_SIZE = 7
-NAME_PLACES = [(side, up) for up in (0, 7, -7) for side in (5, -5)]
 
 
 class LegendEntry(NamedTuple):
@@ -205,27 +204,42 @@ def _name(axes: Any, points: Sequence[_Point]) -> None:
     from matplotlib.transforms import Bbox
 
     pixel = axes.figure.dpi / 72
-    taken = []
+    points = sorted(points, key=lambda point: (point.x, point.y))
+    marks, bars = [], []
     for point in points:
-        x, y = axes.transData.transform((point.x, point.y))
-        (_, low), (_, high) = axes.transData.transform([(point.x, point.low), (point.x, point.high)])
-        taken.append(Bbox.from_extents(x - pixel, low, x + pixel, high))
-        taken.append(Bbox.from_bounds(x, y, 0, 0).padded(4 * pixel))
-    for point in sorted(points, key=lambda point: (point.x, point.y)):
-        x, y = axes.transData.transform((point.x, point.y))
+        x, low = axes.transData.transform((point.x, point.low))
+        _, y = axes.transData.transform((point.x, point.y))
+        _, high = axes.transData.transform((point.x, point.high))
+        marks.append(Bbox.from_bounds(x, y, 0, 0).padded(4 * pixel))
+        bars.append(Bbox.from_extents(x - pixel, low, x + pixel, high))
+    names: list[Any] = []
+    named: list[tuple[_Point, Any]] = []
+    for point, mark, bar in zip(points, marks, bars, strict=True):
+        # Of several alike that lie on each other, one is named.
+        alike = [at for one, at in named if (one.name, one.entry) == (point.name, point.entry)]
+        if mark.count_overlaps(alike):
+            continue
         width, height = LETTER * NAME_SIZE * letters(point.name) * pixel, NAME_SIZE * pixel
-        for side, up in NAME_PLACES:
-            left = x + side * pixel - (width if side < 0 else 0)
-            box = Bbox.from_bounds(left, y + up * pixel - height / 2, width, height)
+        middle, gap = (mark.y0 + mark.y1 - height) / 2, 2 * pixel
+        above, below = max(bar.y1, mark.y1) + gap / 2, min(bar.y0, mark.y0) - gap / 2 - height
+        centred = (mark.x0 + mark.x1 - width) / 2
+        for left, bottom, side in (
+            (mark.x1 + gap, middle, "left"),
+            (mark.x0 - gap - width, middle, "right"),
+            (centred, above, "center"),
+            (centred, below, "center"),
+        ):
+            box = Bbox.from_bounds(left, bottom, width, height)
             inside = axes.bbox.contains(*box.min) and axes.bbox.contains(*box.max)
-            if inside and not box.count_overlaps(taken):
-                taken.append(box)
-                text = axes.annotate(
+            if inside and not box.count_overlaps([*marks, *bars, *names]):
+                names.append(box)
+                named.append((point, mark))
+                anchor = {"left": box.x0, "right": box.x1, "center": (box.x0 + box.x1) / 2}[side]
+                text = axes.text(
+                    *axes.transAxes.inverted().transform((anchor, (box.y0 + box.y1) / 2)),
                     point.name,
-                    (point.x, point.y),
-                    xytext=(side, up),
-                    textcoords="offset points",
-                    ha="right" if side < 0 else "left",
+                    transform=axes.transAxes,
+                    ha=side,
                     va="center",
                     fontsize=NAME_SIZE,
                     color=INK if point.entry else MUTED,
