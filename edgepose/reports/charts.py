@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -69,7 +70,7 @@ class _Point(NamedTuple):
 @names_as_they_are()
 def distribution_chart(records: Sequence[Record]) -> str:
     """A strip of samples for each record: every one a tick; the box from p50 to p95, p99 and the slowest marked."""
-    figure = new_figure(0.55 + 0.52 * len(records))
+    figure = new_figure(0.63 + 0.52 * len(records))
     axes = figure.subplots()
     for place, record in enumerate(records):
         ordered = np.sort(np.array(record.document["samples_ms"]["total"]))
@@ -80,18 +81,24 @@ def distribution_chart(records: Sequence[Record]) -> str:
         axes.hlines(place, summary["p50"], summary["p95"], color=colour, linewidth=5, alpha=0.85)
         axes.plot([summary["p50"]], [place], "o", color=colour, markeredgecolor=PAGE, markersize=7)
         axes.plot([summary["p99"], summary["max"]], [place, place], "|", color=INK, markersize=11, markeredgewidth=1.6)
-        name = shortened(record.name, NAME_LETTERS)
+        name = _two_lines(record.name)
         text = axes.text(
             0, place - 0.27, name, transform=axes.get_yaxis_transform(), color=INK, fontsize=8, va="bottom"
         )
         # Names must not squeeze the axes.
         text.set_in_layout(False)
-    axes.set_ylim(len(records) - 0.6, -0.75)
+    axes.set_ylim(len(records) - 0.6, -0.9)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
     _log_ms(axes)
     tidy(axes)
     return inline_svg(figure, "distribution")
+
+
+def _two_lines(name: str) -> str:
+    """``name`` on as many lines as fit above a strip; a little less than two full ones, as they break at words."""
+    name = shortened(name, 2 * NAME_LETTERS - 16)
+    return "\n".join(textwrap.wrap(name, NAME_LETTERS * len(name) // letters(name), max_lines=2, placeholder="…"))
 
 
 @names_as_they_are()
