@@ -91,7 +91,9 @@ def inline_svg(figure: Figure, salt: str, titles: Mapping[str, str] | None = Non
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     # As wide as the page lets it be, in its own proportions.
     text = re.sub(r'<svg [^>]*?viewBox="([^"]+)"[^>]*>', r'<svg viewBox="\1" aria-hidden="true">', text, count=1)
+    # Some releases of Matplotlib write one property, some several.
     text = re.sub(r"font: ([\d.]+px)[^;\"]*", r"font: \1 system-ui, sans-serif", text)
+    text = re.sub(r"font-family: [^;\"]*", "font-family: system-ui, sans-serif", text)
     # Ids must be the page's only ones of their name.
     text = re.sub(r'\bid="([^"]+)"', rf'id="{salt}-\1"', text)
     text = re.sub(r'(xlink:href="#|url\(#)', rf"\1{salt}-", text)
