@@ -15,7 +15,7 @@ from tiny_records import tiny_record, with_latencies
 
 from edgepose.records import Record
 from edgepose.reports import render_page
-from edgepose.reports.charts import distribution_chart, pareto_chart
+from edgepose.reports.charts import distribution_chart, pareto_chart, timeline_chart
 from edgepose.reports.inline_svg import letters, shortened
 from edgepose.reports.published import published_points
 
@@ -28,7 +28,7 @@ SETS = {
     "one machine": [("desk", 12 + 0.02 * one, 70.8 + 0.1 * (one % 3)) for one in range(7)],
     "six boards": [(b, 40 / (1 + n), 70.8 - drop + 0.1 * n) for n, b in enumerate(BOARDS) for drop in (0, 0.7)],
     "long names": [(n, 5 * 1.15**k, 68 + k * 7 % 4) for k, n in enumerate([*LONG, 79 * "x"])],
-    "at the top": [("desk", 12.0, 100.0), ("hall", 15.0, 99.5)],
+    "at the top": [("desk", 12.0, 100.0), ("hall", 15.0, 99.5), (30 * "托儿所", 19.0, 99.9)],
 }
 
 # Every text that leaves its drawing, and of the names of points (7 px) those outside their panel, or over something.
@@ -65,6 +65,15 @@ def record(device, ms, pckh):
     return Record(Path("a.json"), document)
 
 
+def sensed():
+    """A run beside which four sensors of long names were read."""
+    one = record("desk", 12.0, 70.0)
+    names = [f"/sys/class/thermal/zone of the {place} of the board $" for place in ("cpu", "gpu", "top", "side")]
+    series = [{"kind": "temperature", "name": name, "unit": "C", "values": [48.0, 80.0]} for name in names]
+    one.document["sensors"] = {"times_s": [0.0, 0.04], "took_ms": [1.0, 1.0], "series": series, "absent": {}}
+    return one
+
+
 @pytest.fixture(autouse=True)
 def _no_warnings():
     with warnings.catch_warnings():
@@ -78,7 +87,10 @@ def test_names_are_whole_inside_their_panels_and_over_nothing(width, tmp_path):
     charts = []
     for ones in SETS.values():
         records = [record(*one) for one in ones]
+        # On two sets, one with a long name.
+        records[-1].document["drift"]["source"] = 80 * "x"
         charts += [distribution_chart(records), pareto_chart(records, published_points()).svg]
+    charts.append(timeline_chart(sensed(), 0))
     style = "svg { display: block; width: 100%; margin-bottom: 2em }"
     (tmp_path / "charts.html").write_text(
         f"<!DOCTYPE html><meta charset=utf-8><style>{style}</style><div style='width:{min(width - 58, 710)}px'>"
