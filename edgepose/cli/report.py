@@ -11,7 +11,7 @@ from edgepose.cli.console import err
 
 def report(
     records: list[Path] = typer.Argument(..., help="Records of 'edgepose bench', or folders of them."),
-    output: Path = typer.Option(Path("report.html"), "--output", "-o", help="The page to write."),
+    output: Path = typer.Option(Path("report.html"), "--output", "-o", help="The page to write; - prints it."),
     title: str = typer.Option("edgepose bench", "--title", help="Its title."),
 ) -> None:
     """Show bench records on one page that needs nothing beside itself, on a desk or a phone."""
@@ -19,6 +19,9 @@ def report(
     from edgepose.reports import render_page
     from edgepose.runtime.atomic import write_bytes
 
-    page = render_page(read_records(records), title)
-    write_bytes(str(output), page.encode("utf-8"))
+    page = render_page(read_records(records), title).encode("utf-8")
+    if str(output) == "-":
+        typer.echo(page, nl=False)
+        return
+    write_bytes(str(output), page)
     err.print(f"wrote {output}", markup=False, soft_wrap=True)

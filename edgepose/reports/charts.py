@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -11,11 +12,16 @@ from edgepose.records import Record
 from edgepose.reports.inline_svg import (
     ALARM,
     INK,
+    LETTER,
     MUTED,
     PAGE,
+    SERIES,
     inline_svg,
+    letters,
+    names_as_they_are,
     new_figure,
     series_colour,
+    shortened,
     tidy,
 )
 from edgepose.reports.published import PublishedPoint
@@ -24,22 +30,47 @@ from edgepose.reports.published import PublishedPoint
 DOTS = 400
 # Bins of a timeline: more cannot be told apart on a phone.
 BINS = 150
-# What a name takes of the width and height of its panel.
-NAME_SHARE = (0.3, 0.1)
+# Letters of a name across the page; of a sensor's, two side by side.
+NAME_LETTERS = 58
+SENSOR_LETTERS = 20
+# Marks of devices beyond as many as there are colours: Matplotlib's, and as letters.
+MARKS = tuple(zip("os^v<>*D", "●■▲▼◄►★◆", strict=True))
+# Height of the names of points.
+NAME_SIZE = 7
+
+
+class LegendEntry(NamedTuple):
+    """How a device is drawn: in the page's colour ``series``, as ``marker`` of Matplotlib, whose letter is ``mark``."""
+
+    device: str
+    series: int
+    marker: str
+    mark: str
+
+
+class ParetoChart(NamedTuple):
+    """The chart of accuracy over latency; its legend is for the page, where it can be as long as it likes."""
+
+    svg: str
+    legend: list[LegendEntry]
 
 
 class _Point(NamedTuple):
-    """A named point of the chart of accuracy over latency."""
+    """A point of that chart; ``low`` to ``high`` is its interval, ``title`` tells all of it. Others' have no entry."""
 
     x: float
     y: float
+    low: float
+    high: float
     name: str
-    colour: str
+    title: str
+    entry: LegendEntry | None
 
 
+@names_as_they_are()
 def distribution_chart(records: Sequence[Record]) -> str:
     """A strip of samples for each record: every one a tick; the box from p50 to p95, p99 and the slowest marked."""
-    figure = new_figure(0.55 + 0.52 * len(records))
+    figure = new_figure(0.63 + 0.52 * len(records))
     axes = figure.subplots()
     for place, record in enumerate(records):
         ordered = np.sort(np.array(record.document["samples_ms"]["total"]))
@@ -50,10 +81,13 @@ def distribution_chart(records: Sequence[Record]) -> str:
         axes.hlines(place, summary["p50"], summary["p95"], color=colour, linewidth=5, alpha=0.85)
         axes.plot([summary["p50"]], [place], "o", color=colour, markeredgecolor=PAGE, markersize=7)
         axes.plot([summary["p99"], summary["max"]], [place, place], "|", color=INK, markersize=11, markeredgewidth=1.6)
-        axes.text(
-            0.0, place - 0.27, record.name, transform=axes.get_yaxis_transform(), color=INK, fontsize=8, va="bottom"
+        name = _two_lines(record.name)
+        text = axes.text(
+            0, place - 0.27, name, transform=axes.get_yaxis_transform(), color=INK, fontsize=8, va="bottom"
         )
-    axes.set_ylim(len(records) - 0.6, -0.75)
+        # Names must not squeeze the axes.
+        text.set_in_layout(False)
+    axes.set_ylim(len(records) - 0.6, -0.9)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
     _log_ms(axes)
@@ -61,6 +95,13 @@ def distribution_chart(records: Sequence[Record]) -> str:
     return inline_svg(figure, "distribution")
 
 
+def _two_lines(name: str) -> str:
+    """``name`` on as many lines as fit above a strip; a little less than two full ones, as they break at words."""
+    name = shortened(name, 2 * NAME_LETTERS - 16)
+    return "\n".join(textwrap.wrap(name, NAME_LETTERS * len(name) // letters(name), max_lines=2, placeholder="…"))
+
+
+@names_as_they_are()
 def timeline_chart(record: Record, number: int) -> str | None:
     """Latency, and below it temperature and clock, over the seconds of a run; None where no times were kept."""
     document = record.document
@@ -86,99 +127,134 @@ def timeline_chart(record: Record, number: int) -> str | None:
     return inline_svg(figure, f"timeline{number}")
 
 
-def pareto_chart(records: Sequence[Record], published: Sequence[PublishedPoint]) -> str | None:
+@names_as_they_are()
+def pareto_chart(records: Sequence[Record], published: Sequence[PublishedPoint]) -> ParetoChart | None:
     """Accuracy over latency: a panel for each set that PCKh was measured on, and one of what others published."""
-    measured: dict[str, list[Record]] = {}
+    sets: dict[tuple[str, int], list[Record]] = {}
     for record in records:
         drift = record.document["drift"]
         if drift is not None and drift["pckh50"] is not None:
-            measured.setdefault(f"PCKh@50, {drift['source']} ({drift['persons']} persons)", []).append(record)
-    if not measured:
+            sets.setdefault((drift["source"], drift["persons"]), []).append(record)
+    if not sets:
         return None
-    panels = len(measured) + bool(published)
-    figure = new_figure(0.4 + 1.9 * panels)
-    all_axes = figure.subplots(panels, 1, sharex=True, squeeze=False)[:, 0]
-    named = [
-        _measured_panel(axes, title, ones) for axes, (title, ones) in zip(all_axes, measured.items(), strict=False)
+    devices = sorted({record.device for ones in sets.values() for record in ones})
+    entries = {
+        device: LegendEntry(device, place % len(SERIES), *MARKS[place // len(SERIES) % len(MARKS)])
+        for place, device in enumerate(devices)
+    }
+    panels = [
+        (f"PCKh@50, {shortened(source, 30)} ({persons} persons)", [_measured(one, entries[one.device]) for one in ones])
+        for (source, persons), ones in sets.items()
     ]
     if published:
-        named.append(_published_panel(all_axes[-1], published))
-    times = [one.document["latency_ms"]["total"]["p50"] for ones in measured.values() for one in ones]
-    times += [point.ms for point in published]
-    for axes, points in zip(all_axes, named, strict=True):
-        # To the right, room for the names.
-        _log_ms(axes, (min(times) / 1.5, max(times) * 7))
+        where = shortened(", ".join(sorted({point.device for point in published})), 40)
+        title = f"published by others, not measured here:\nmAP, other data; {where}"
+        panels.append((title, [_published(point) for point in published]))
+    figure = new_figure(0.4 + 1.9 * len(panels))
+    all_axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
+    times = [point.x for _, points in panels for point in points]
+    titles: dict[str, str] = {}
+    for axes, (title, points) in zip(all_axes, panels, strict=True):
+        axes.set_title(title, fontsize=8, loc="left", color=INK)
+        for point in points:
+            gid = f"point{len(titles)}"
+            titles[gid] = point.title
+            _draw_point(axes, point, gid)
+        for device in devices:
+            _join_best(axes, [point for point in points if point.entry and point.entry.device == device])
+        # On both sides, room for the names.
+        _log_ms(axes, (min(times) / 2, max(times) * 4))
         axes.set_xlabel("")
         axes.margins(y=0.25)
         axes.set_ylim(top=min(axes.get_ylim()[1], 103))
         tidy(axes, grid="both")
-        _name(axes, points)
     all_axes[-1].set_xlabel("ms, p50 of the whole call (published: as stated by their source)", fontsize=8)
-    return inline_svg(figure, "pareto")
+    figure.draw_without_rendering()  # after which places are known
+    for axes, (_, points) in zip(all_axes, panels, strict=True):
+        _name(axes, points)
+    return ParetoChart(inline_svg(figure, "pareto", titles), list(entries.values()))
 
 
-def _measured_panel(axes: Any, title: str, records: Sequence[Record]) -> list[_Point]:
-    devices = sorted({record.device for record in records})
-    named = []
-    for place, device in enumerate(devices):
-        points = sorted(
-            (
-                record.document["latency_ms"]["total"]["p50"],
-                record.document["drift"]["pckh50"]["total"],
-                record.document["drift"]["pckh50"]["interval95"],
-                _short_name(record),
-            )
-            for record in records
-            if record.device == device
-        )
-        colour = series_colour(place)
-        best = [point for number, point in enumerate(points) if all(point[1] > other[1] for other in points[:number])]
-        axes.plot([x for x, *_ in best], [y for _, y, *_ in best], "--", color=colour, linewidth=0.9)
-        for x, y, (low, high), name in points:
-            axes.errorbar([x], [y], yerr=[[max(0, y - low)], [max(0, high - y)]], fmt="o", color=colour, elinewidth=0.8)
-            named.append(_Point(x, y, name, INK))
-        axes.plot([], [], "o", color=colour, label=device)
-    axes.set_title(title, fontsize=8, loc="left", color=INK)
-    _legend(axes)
-    return named
+def _measured(record: Record, entry: LegendEntry) -> _Point:
+    pckh = record.document["drift"]["pckh50"]
+    bundle = record.document["bundle"]
+    ms, total = record.document["latency_ms"]["total"]["p50"], pckh["total"]
+    low, high = pckh["interval95"]
+    name = f"{bundle['variant']} {bundle['precision']}" if bundle["variant"] else bundle["name"]
+    title = f"{record.name}: {ms:.2f} ms, PCKh@50 {total:.1f} ({low:.1f} to {high:.1f})"
+    return _Point(ms, total, min(low, total), max(high, total), name, title, entry)
 
 
-def _published_panel(axes: Any, published: Sequence[PublishedPoint]) -> list[_Point]:
-    axes.plot([one.ms for one in published], [one.value for one in published], "D", color=MUTED, markerfacecolor="none")
-    devices = ", ".join(sorted({point.device for point in published}))
-    axes.set_title(
-        f"published by others, not measured here: mAP, other data; {devices}", fontsize=7, loc="left", color=INK
-    )
-    return [_Point(point.ms, point.value, point.model, MUTED) for point in published]
+def _published(point: PublishedPoint) -> _Point:
+    title = f"{point.model}, {point.device}: {point.ms:g} ms, {point.metric} {point.value:g}"
+    return _Point(point.ms, point.value, point.value, point.value, point.model, title, None)
+
+
+def _draw_point(axes: Any, point: _Point, gid: str) -> None:
+    colour = series_colour(point.entry.series) if point.entry else MUTED
+    marker, fill = (point.entry.marker, colour) if point.entry else ("D", "none")
+    axes.vlines(point.x, point.low, point.high, color=colour, linewidth=0.8)
+    axes.plot([point.x], [point.y], marker, color=colour, markerfacecolor=fill, gid=gid)
+
+
+def _join_best(axes: Any, points: Sequence[_Point]) -> None:
+    """A line through those of a device's ``points`` that none of its others beats in both."""
+    points = sorted(points, key=lambda point: (point.x, -point.y))
+    best = [point for number, point in enumerate(points) if all(point.y > other.y for other in points[:number])]
+    if best and best[0].entry:
+        colour = series_colour(best[0].entry.series)
+        axes.plot([point.x for point in best], [point.y for point in best], "--", color=colour, linewidth=0.9)
 
 
 def _name(axes: Any, points: Sequence[_Point]) -> None:
-    """Name ``points``, each to its right; names that would cover each other move up, with a line to their points."""
-    to_share = (axes.transData + axes.transAxes.inverted()).transform
-    placed: list[tuple[float, float]] = []
-    for point in sorted(points, key=lambda point: point.y):
-        x, y = to_share((point.x, point.y))
-        near = [other for at, other in placed if abs(at - x) < NAME_SHARE[0]]
-        height = max(y, max(near, default=y) + NAME_SHARE[1]) if near else y
-        placed.append((x, height))
-        text = axes.annotate(
-            point.name,
-            (point.x, point.y),
-            xytext=(x + 0.02, height),
-            textcoords="axes fraction",
-            va="center",
-            fontsize=7,
-            color=point.colour,
-            bbox={"facecolor": PAGE, "edgecolor": "none", "pad": 0.6, "alpha": 0.8},
-            arrowprops={"arrowstyle": "-", "color": MUTED, "linewidth": 0.5} if height > y else None,
-        )
-        # Names must not squeeze the axes.
-        text.set_in_layout(False)
+    """Name those of ``points`` beside which their panel has room for that, off all points and other names."""
+    from matplotlib.transforms import Bbox
 
-
-def _short_name(record: Record) -> str:
-    bundle = record.document["bundle"]
-    return f"{bundle['variant']} {bundle['precision']}" if bundle["variant"] else str(bundle["name"])
+    pixel = axes.figure.dpi / 72
+    points = sorted(points, key=lambda point: (point.x, point.y))
+    marks, bars = [], []
+    for point in points:
+        x, low = axes.transData.transform((point.x, point.low))
+        _, y = axes.transData.transform((point.x, point.y))
+        _, high = axes.transData.transform((point.x, point.high))
+        marks.append(Bbox.from_bounds(x, y, 0, 0).padded(4 * pixel))
+        bars.append(Bbox.from_extents(x - pixel, low, x + pixel, high))
+    names: list[Any] = []
+    named: list[tuple[_Point, Any]] = []
+    for point, mark, bar in zip(points, marks, bars, strict=True):
+        # Of several alike that lie on each other, one is named.
+        alike = [at for one, at in named if (one.name, one.entry) == (point.name, point.entry)]
+        if mark.count_overlaps(alike):
+            continue
+        width, height = LETTER * NAME_SIZE * letters(point.name) * pixel, NAME_SIZE * pixel
+        middle, gap = (mark.y0 + mark.y1 - height) / 2, 2 * pixel
+        above, below = max(bar.y1, mark.y1) + gap / 2, min(bar.y0, mark.y0) - gap / 2 - height
+        centred = (mark.x0 + mark.x1 - width) / 2
+        for left, bottom, side in (
+            (mark.x1 + gap, middle, "left"),
+            (mark.x0 - gap - width, middle, "right"),
+            (centred, above, "center"),
+            (centred, below, "center"),
+        ):
+            box = Bbox.from_bounds(left, bottom, width, height)
+            inside = axes.bbox.contains(*box.min) and axes.bbox.contains(*box.max)
+            if inside and not box.count_overlaps([*marks, *bars, *names]):
+                names.append(box)
+                named.append((point, mark))
+                anchor = {"left": box.x0, "right": box.x1, "center": (box.x0 + box.x1) / 2}[side]
+                text = axes.text(
+                    *axes.transAxes.inverted().transform((anchor, (box.y0 + box.y1) / 2)),
+                    point.name,
+                    transform=axes.transAxes,
+                    ha=side,
+                    va="center",
+                    fontsize=NAME_SIZE,
+                    color=INK if point.entry else MUTED,
+                    bbox={"facecolor": PAGE, "edgecolor": "none", "pad": 0.6, "alpha": 0.8},
+                )
+                # Names must not squeeze the axes.
+                text.set_in_layout(False)
+                break
 
 
 def _latency_band(axes: Any, seconds: np.ndarray, latencies: np.ndarray, colour: str) -> None:
@@ -201,16 +277,13 @@ def _latency_band(axes: Any, seconds: np.ndarray, latencies: np.ndarray, colour:
 
 
 def _lines(axes: Any, lines: Sequence[tuple[str, list[float], list[float]]], label: str) -> None:
-    for place, (name, times, values) in enumerate(lines):
-        axes.plot(times, values, color=series_colour(place + 1), linewidth=1.2, label=name)
+    drawn = [
+        axes.plot(times, values, color=series_colour(place + 1), linewidth=1.2)[0]
+        for place, (_, times, values) in enumerate(lines)
+    ]
     axes.set_ylabel(label, fontsize=8)
-    _legend(axes)
-
-
-def _legend(axes: Any) -> None:
-    legend = axes.legend(fontsize=7, frameon=False, loc="best", ncols=2, handlelength=1.2)
-    for text in legend.get_texts():
-        text.set_color(INK)
+    names = [shortened(name, SENSOR_LETTERS) for name, *_ in lines]
+    axes.legend(drawn, names, fontsize=7, frameon=False, loc="best", ncols=2, handlelength=1.2, labelcolor=INK)
 
 
 def _sensor_lines(document: dict[str, Any], kind: str) -> list[tuple[str, list[float], list[float]]]:

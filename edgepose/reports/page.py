@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import os
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader
@@ -59,12 +60,31 @@ def _timed(records: Sequence[Record]) -> list[Record]:
 
 def _told_apart(records: Sequence[Record]) -> list[Record]:
     """``records``, with the file's name after the device's where several would have one name."""
-    names = Counter(record.name for record in records)
+    paths: dict[str, list[Path]] = {}
+    for record in records:
+        paths.setdefault(record.name, []).append(record.path)
+    files = {name: iter(_file_names(ones)) for name, ones in paths.items() if len(ones) > 1}
     return [
-        record
-        if names[record.name] == 1
-        else replace(record, document={**record.document, "device": f"{record.device} ({record.path.stem})"})
+        replace(record, document={**record.document, "device": f"{record.device} ({next(files[record.name])})"})
+        if record.name in files
+        else record
         for record in records
+    ]
+
+
+def _file_names(paths: Sequence[Path]) -> list[str]:
+    """A name for each of ``paths``: its stem; its path from the last folder they share where stems are equal.
+
+    What is equal still (one file named twice) is numbered.
+    """
+    names = [path.stem for path in paths]
+    if len(set(names)) < len(names):
+        whole = [os.path.abspath(path.with_suffix("")) for path in paths]
+        shared = os.path.commonpath([os.path.dirname(path) for path in whole])
+        names = [Path(os.path.relpath(path, shared)).as_posix() for path in whole]
+    return [
+        name if names.count(name) == 1 else f"{name} {names[: place + 1].count(name)}"
+        for place, name in enumerate(names)
     ]
 
 

@@ -34,7 +34,7 @@ def throttled_record():
     record["throttling"] = {
         "throttled": True, "now": ["throttled"], "since_boot": [], "share_of_samples": 0.67, "reason": None
     }  # fmt: skip
-    record["warnings"] = ["THROTTLED in 67% of the samples: throttled"]
+    record["warnings"] = ["THROTTLED in 67% of the samples: throttled", f"cannot read /sys/{120 * 'x'}"]
     record["gate"] = {"held": False, "bounds": [{"measure": "p95", "value": 14.1, "at_most": 12.0, "held": False}]}
     return record
 
@@ -173,3 +173,17 @@ def test_runs_of_one_device_and_bundle_are_told_apart_by_their_files():
     assert "pi (before)" in page
     assert "pi (after)" in page
     assert "orin (" not in page
+
+
+@pytest.mark.parametrize(
+    ("paths", "names"),
+    [
+        (["before/nursery.json", "after/nursery.json"], ["before/nursery", "after/nursery"]),
+        (["lab/a/x.json", "lab/x.json", "lab/y.json"], ["a/x", "x", "y"]),
+        (["one/../x.json", "x.json"], ["x 1", "x 2"]),
+    ],
+)
+def test_files_of_one_name_are_told_apart_by_their_folders_or_numbers(paths, names):
+    page = render_page([Record(Path(path), tiny_record(device="pi")) for path in paths])
+    told = re.findall(r"<summary>pi \((.*?)\), ", page)
+    assert sorted(told) == sorted(names)
