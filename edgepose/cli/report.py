@@ -18,8 +18,13 @@ def report(
     from edgepose.records import read_records
     from edgepose.reports import render_page
     from edgepose.runtime.atomic import write_bytes
+    from edgepose.runtime.errors import UsageError
 
-    page = render_page(read_records(records), title).encode("utf-8")
+    found = read_records(records)
+    if any(output.resolve() == record.path.resolve() for record in found):
+        raise UsageError(f"{output} is a record that is shown: it would be replaced", "name another file")
+    # What a terminal gave as bytes that are no text cannot stand in a page.
+    page = render_page(found, title).encode("utf-8", "replace")
     if str(output) == "-":
         typer.echo(page, nl=False)
         return

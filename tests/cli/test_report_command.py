@@ -16,3 +16,17 @@ def test_a_dash_prints_the_page_that_a_file_gets(type_command, record, tmp_path,
     assert not (tmp_path / "-").exists()
     assert type_command("report", record, "-o", "page.html").code == 0
     assert (tmp_path / "page.html").read_text(encoding="utf-8") == printed.out
+
+
+def test_a_page_does_not_replace_a_record(type_command, record, tmp_path):
+    before = record.read_bytes()
+    (tmp_path / "link.html").symlink_to(record)
+    for output in (record, tmp_path / "link.html"):
+        typed = type_command("report", tmp_path, "-o", output)
+        assert (typed.code, "it would be replaced" in typed.err) == (2, True)
+        assert record.read_bytes() == before
+
+
+def test_a_title_that_is_no_text_is_shown_as_far_as_it_is(type_command, record, tmp_path):
+    assert type_command("report", record, "-o", tmp_path / "page.html", "--title", "x\udce9y").code == 0
+    assert "<title>x?y</title>" in (tmp_path / "page.html").read_text(encoding="utf-8")
