@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -15,7 +12,8 @@ import numpy as np
 from edgepose.calibration.calibration_set import CalibrationCrop, CalibrationSet, encoded, load
 from edgepose.calibration.description import CROPS_FOLDER, DESCRIPTION, MAX_CROPS, MAX_SIDE, CropEntry, Description
 from edgepose.calibration.members import ZIP, FolderMembers, ZipMembers, members_at
-from edgepose.runtime.atomic import atomic_path, write_error
+from edgepose.new_folder import NewFolder
+from edgepose.runtime.atomic import atomic_path
 from edgepose.runtime.errors import DatasetError, UsageError
 
 _DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can hold; the real one would change the bytes
@@ -35,7 +33,7 @@ def write_calibration_set(
         with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
             _write(lambda member, data: _add(archive, member, data), name, licence, recipe, crops)
         return load(ZipMembers(path), str(path))
-    with _NewFolder(path) as folder:
+    with NewFolder(path) as folder:
         (folder / CROPS_FOLDER).mkdir()
         _write(lambda member, data: (folder / member).write_bytes(data), name, licence, recipe, crops)
     return load(FolderMembers(path), str(path))
@@ -89,41 +87,3 @@ def _add(archive: zipfile.ZipFile, member: str, data: bytes) -> None:
     entry = zipfile.ZipInfo(member, _DATE)
     entry.external_attr = 0o644 << 16
     archive.writestr(entry, data)  # stored: PNG is compressed already
-
-
-class _NewFolder:
-    """A folder that takes the place of ``path`` when the block ends without error."""
-
-    def __init__(self, path: Path):
-        self._path = path.resolve()
-
-    def __enter__(self) -> Path:
-        try:
-            self._work = Path(tempfile.mkdtemp(prefix=".edgepose-", dir=self._path.parent))
-            self._new = self._work / "new"
-            self._new.mkdir()
-        except OSError as error:
-            raise write_error(self._path, error) from error
-        return self._new
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        try:
-            if error is None:
-                self._take_place()
-            elif isinstance(error, OSError):
-                raise write_error(self._path, error) from error
-        except OSError as problem:
-            raise write_error(self._path, problem) from problem
-        finally:
-            shutil.rmtree(self._work, ignore_errors=True)
-
-    def _take_place(self) -> None:
-        old = self._work / "old"
-        try:
-            if self._path.exists():
-                os.replace(self._path, old)
-            os.replace(self._new, self._path)
-        except BaseException:  # Ctrl-C between the two, or another who took the place first
-            if old.exists() and not self._path.exists():
-                os.replace(old, self._path)
-            raise

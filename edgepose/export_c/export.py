@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgepose.export_c.tables import model_header, tables_source
-from edgepose.runtime.atomic import write_bytes
+from edgepose.runtime.atomic import atomic_path
 from edgepose.runtime.bundle import Bundle
 from edgepose.runtime.errors import EdgeposeError, UsageError, did_you_mean
 from edgepose.runtime.manifest import DECODERS
@@ -45,10 +46,18 @@ def export_c(path: str | Path, output: str | Path, decoder: str | None = None) -
         "edgepose_tables.c": tables_source(manifest, decoder).encode("ascii"),
         **{source.name: source.read_bytes() for source in sorted(SOURCES.iterdir()) if source.is_file()},
     }
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise EdgeposeError(f"cannot make the folder {output}: {error.strerror or error}") from error
-    for name, data in contents.items():
-        write_bytes(str(output / name), data)
+    with contextlib.ExitStack() as files:
+        if not output.exists():
+            files.callback(_remove_if_empty, output)
+        try:
+            output.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise EdgeposeError(f"cannot make the folder {output}: {error.strerror or error}") from error
+        for name, data in contents.items():  # none takes its place before all are written
+            Path(files.enter_context(atomic_path(output / name))).write_bytes(data)
     return Exported(output, tuple(sorted(contents)), engine)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        folder.rmdir()

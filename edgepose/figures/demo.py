@@ -18,7 +18,8 @@ else:
 from edgepose.data_files import data_folder
 from edgepose.figures.families import FAMILIES
 from edgepose.figures.render import ANY_FAMILY, MAX_SIZE, MIN_SIZE, RenderedFigure, render_figure
-from edgepose.runtime.atomic import write_bytes, write_error
+from edgepose.new_folder import NewFolder
+from edgepose.runtime.atomic import write_error
 from edgepose.runtime.errors import DatasetError, UsageError, did_you_mean
 from edgepose.runtime.joints import JOINTS
 
@@ -103,20 +104,26 @@ def demo_set(count: int | None = None) -> list[RenderedFigure]:
 def write_set(recipe: DemoRecipe, folder: Path, progress: Callable[[int, int], None] | None = None) -> None:
     """Write the figures of ``recipe`` to ``folder``, which is made, in edgepose's own annotations format.
 
-    ``progress`` gets figures done and their total. The annotations come last: a folder without them is not whole.
-    Raises :class:`UsageError` where the folder holds anything, :class:`EdgeposeError` where it cannot be written.
+    ``progress`` gets figures done and their total. The folder appears whole or not at all. Raises :class:`UsageError`
+    where it holds anything, :class:`EdgeposeError` where it cannot be written.
     """
     try:
-        (folder / "images").mkdir(parents=True, exist_ok=True)
-        if any(path.name != "images" for path in folder.iterdir()) or any((folder / "images").iterdir()):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        if folder.exists() and any(folder.iterdir()):
             raise UsageError(f"{folder} is not empty", "name a new folder")
     except OSError as error:
         raise write_error(str(folder), error) from error
+    with NewFolder(folder) as new:
+        _write_files(recipe, new, progress)
+
+
+def _write_files(recipe: DemoRecipe, folder: Path, progress: Callable[[int, int], None] | None) -> None:
+    (folder / "images").mkdir()
     records = []
     for index in range(recipe.count):
         figure = recipe.figure(index)
         name = f"{recipe.first_seed + index}"
-        write_bytes(folder / "images" / f"{name}.png", cv2.imencode(".png", figure.image)[1].tobytes())
+        (folder / "images" / f"{name}.png").write_bytes(cv2.imencode(".png", figure.image)[1].tobytes())
         x, y, side, _ = figure.region
         records.append(
             {
@@ -133,4 +140,4 @@ def write_set(recipe: DemoRecipe, folder: Path, progress: Callable[[int, int], N
         if progress is not None:
             progress(index + 1, recipe.count)
     document = {"joints": list(JOINTS), "licence": recipe.licence, "records": records}
-    write_bytes(folder / "annotations.json", json.dumps(document).encode())
+    (folder / "annotations.json").write_bytes(json.dumps(document).encode())

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -18,7 +19,7 @@ from edgepose.figures import render_figure
 from edgepose.network.variants import get_variant
 from edgepose.runtime.bundle import Bundle
 from edgepose.runtime.decoder import HeatmapDecoder
-from edgepose.runtime.errors import BundleError, UsageError
+from edgepose.runtime.errors import BundleError, EdgeposeError, UsageError
 from edgepose.runtime.joints import JOINTS
 from edgepose.runtime.preprocess import Preprocessor
 
@@ -366,6 +367,26 @@ def test_what_is_exported_is_named_and_replaces_only_itself(tmp_path):
     header = (folder / "edgepose_model.h").read_text()
     for words in ("EDGEPOSE_HEATMAP_ZERO_POINT (-124)", "EDGEPOSE_INPUT_SIDE 224", Bundle.open(path).sha256):
         assert words in header
+
+
+def test_all_files_are_written_or_none(tmp_path):
+    path = write_bundle(tmp_path)
+    folder = tmp_path / "c"
+    (folder / "edgepose_tables.c").mkdir(parents=True)  # comes after the engine
+    with pytest.raises(EdgeposeError, match="it is a folder"):
+        export_c(path, folder)
+    assert [one.name for one in folder.iterdir()] == ["edgepose_tables.c"]
+
+
+def test_a_full_disk_leaves_no_folder(tmp_path):
+    limited = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000));"
+        "from edgepose.export_c import export_c; export_c(*sys.argv[1:])"
+    )
+    words = [sys.executable, "-c", limited, str(write_bundle(tmp_path)), str(tmp_path / "c")]
+    ended = subprocess.run(words, capture_output=True, text=True)
+    assert "cannot write" in ended.stderr
+    assert not (tmp_path / "c").exists()
 
 
 def test_refusals(tmp_path):

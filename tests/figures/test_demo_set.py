@@ -84,3 +84,16 @@ def test_a_set_that_cannot_be_written_says_why(tmp_path):
     (tmp_path / "file").write_text("here")
     with pytest.raises(EdgeposeError, match="cannot write"):
         write_set(replace(demo_recipe(), count=1, size=64), tmp_path / "file")
+
+
+def test_an_interrupted_set_leaves_nothing_and_can_be_repeated(tmp_path):
+    recipe = replace(demo_recipe(), count=2, size=64)
+
+    def interrupt(done, total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_set(recipe, tmp_path / "set", interrupt)
+    assert list(tmp_path.iterdir()) == []
+    write_set(recipe, tmp_path / "set")
+    assert len(open_dataset(tmp_path / "set").records) == 2
