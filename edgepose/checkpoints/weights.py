@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -72,8 +73,8 @@ def fetch_official_weights(
     url = f"{base_url}/{_file_name(wanted)}"
     try:
         download(url, destination, _is_official(wanted), progress)
-    except CheckpointError:
-        raise
+    except CheckpointError as error:
+        raise CheckpointError(error.message + _strangers(wanted), error.hint) from error
     except EdgeposeError as error:
         raise EdgeposeError(error.message, f"free space there, or name another folder in {WEIGHTS_VARIABLE}") from error
     return destination
@@ -152,19 +153,37 @@ def _file_name(variant: Variant) -> str:
     return f"EfficientPose{variant.name}.h5"
 
 
-def _find(variant: Variant) -> Path | None:
-    """A file on this machine that is the official one to the last bit."""
+def _places(variant: Variant) -> list[Path]:
     folders = [weights_folder()]
     if reference := os.environ.get(REFERENCE_VARIABLE):
         folders.append(Path(reference) / "weights")
+    return [folder / _file_name(variant) for folder in folders]
+
+
+def _find(variant: Variant) -> Path | None:
+    """A file on this machine that is the official one to the last bit."""
     is_official = _is_official(variant)
-    for folder in folders:
-        path = folder / _file_name(variant)
+    for path in _places(variant):
         # A file that cannot be read counts as absent: fetching it anew is the way out.
         with contextlib.suppress(CheckpointError):
             if path.is_file() and is_official(read_checkpoint_bytes(path)):
                 return path
     return None
+
+
+def _strangers(variant: Variant) -> str:
+    """What an error adds about files that lie where the official one belongs; empty where there are none."""
+    told = ""
+    for path in filter(Path.exists, _places(variant)):
+        try:
+            found = git_blob_id(read_checkpoint_bytes(path))[:12]
+            told += (
+                f"; {path} is there but is not the official file (git blob {found}, not "
+                f"{_GIT_BLOB_IDS[variant.name][:12]}): --checkpoint {shlex.quote(str(path))} uses it"
+            )
+        except CheckpointError as error:
+            told += f"; {error.message}"
+    return told
 
 
 def _is_official(variant: Variant) -> Callable[[bytes], bool]:

@@ -91,6 +91,20 @@ def test_offline_the_error_says_where_to_put_the_file(folder):
     assert NOWHERE in error.value.message
 
 
+@pytest.mark.parametrize("variable", ["EDGEPOSE_WEIGHTS", "EDGEPOSE_REFERENCE"])
+def test_another_file_where_the_official_one_belongs_is_told(variable, folder, tmp_path, monkeypatch):
+    mine = tmp_path / "mine" / "weights" / "EfficientPoseRT.h5"
+    mine.parent.mkdir(parents=True)
+    mine.write_bytes(b"hello\n")
+    monkeypatch.setenv(variable, str(mine.parent if variable == "EDGEPOSE_WEIGHTS" else mine.parents[1]))
+    told = f"{mine} is there but is not the official file (git blob ce013625030b, not 2a5c0e613054)"
+    with pytest.raises(CheckpointError) as error:
+        fetch_official_weights("RT", base_url=NOWHERE)
+    assert told in error.value.message
+    found = resolve_checkpoint(None, "RT", base_url=NOWHERE)
+    assert f"{told}: --checkpoint {mine} uses it" in found.notice
+
+
 def test_a_weights_folder_that_cannot_be_is_named_with_the_variable_that_names_another(folder):
     folder.write_text("a file")
     with pytest.raises(EdgeposeError, match=r"cannot write .*EfficientPoseIV.h5") as error:
