@@ -144,7 +144,7 @@ def open_writer(writer_class, path, header, min_score):
         sys.stdout.flush()
         return
     with atomic_path(path) as temporary:
-        with io.open(temporary, "w", encoding="utf-8", newline="") as stream:
+        with io.open(temporary, "w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
             writer = writer_class(stream, header, min_score)
             yield writer
             writer.close()

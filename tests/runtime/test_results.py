@@ -91,6 +91,15 @@ def test_nothing_is_left_of_an_interrupted_run(in_folder):
     assert list(in_folder.iterdir()) == []
 
 
+@pytest.mark.parametrize("kind", [JsonWriter, CsvWriter])
+def test_a_name_of_any_bytes_is_kept(in_folder, kind):
+    name = b"bad\xff \xc3\xbc.jpg"  # as Python reads it from a folder or the command line
+    with open_writer(kind, "a.txt", HEADER, 0) as writer:
+        writer.write(PHOTO._replace(source=name.decode("utf-8", "surrogateescape")), None, POSE)
+    written = (in_folder / "a.txt").read_bytes()
+    assert name in written if kind is CsvWriter else b"bad\\udcff \\u00fc.jpg" in written
+
+
 def test_standard_output(capsys):
     with open_writer(JsonLinesWriter, "-", HEADER, 0) as writer:
         writer.write(PHOTO, None, POSE)
