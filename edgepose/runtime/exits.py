@@ -8,6 +8,7 @@ import threading
 from edgepose.runtime.errors import (
     EXIT_DONE,
     EXIT_FAILED,
+    EXIT_HUNG_UP,
     EXIT_INTERRUPTED,
     EXIT_TERMINATED,
     EXIT_USAGE,
@@ -18,7 +19,11 @@ DEBUG_VARIABLE = "EDGEPOSE_DEBUG"
 
 
 class Terminated(BaseException):
-    """SIGTERM arrived: unwinds like Ctrl-C, so that no temporary file stays behind."""
+    """SIGTERM or SIGHUP arrived: unwinds like Ctrl-C, so that no temporary file stays behind."""
+
+    def __init__(self, exit_code):
+        super(Terminated, self).__init__(exit_code)
+        self.exit_code = exit_code
 
 
 def exit_code_of(work, print_error):
@@ -29,14 +34,18 @@ def exit_code_of(work, print_error):
     _mend_standard_streams()
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _raise_terminated)
+        hangup = getattr(signal, "SIGHUP", None)  # Windows has none
+        if hangup is not None and signal.getsignal(hangup) != signal.SIG_IGN:  # ignored under nohup
+            signal.signal(hangup, _raise_terminated)
     try:
         code = _finished(work)
     except BaseException as error:
         # Typer, and extension modules that are interrupted while they load, put something of their own on top.
         causes = _causes(error)
-        if any(isinstance(cause, Terminated) for cause in causes):
-            print_error("terminated", "nothing was left half-written")
-            return EXIT_TERMINATED
+        for terminated in causes:
+            if isinstance(terminated, Terminated):
+                print_error("terminated", "nothing was left half-written")
+                return terminated.exit_code
         if any(isinstance(cause, KeyboardInterrupt) for cause in causes):
             print_error("interrupted", "nothing was left half-written")
             return EXIT_INTERRUPTED
@@ -86,8 +95,8 @@ def _causes(error):
     return causes
 
 
-def _raise_terminated(*_):
-    raise Terminated()
+def _raise_terminated(number, _):
+    raise Terminated(EXIT_TERMINATED if number == signal.SIGTERM else EXIT_HUNG_UP)
 
 
 def _mend_standard_streams():

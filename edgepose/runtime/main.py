@@ -1,7 +1,7 @@
 """The command line that a bundle carries: ``python3 FILE.edgepose run|stream|info|check|bench|build``.
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 the engine does not agree with its float model or a bound is not kept,
-130 interrupted, 143 terminated.
+129 the terminal is gone, 130 interrupted, 143 terminated.
 """
 
 import argparse

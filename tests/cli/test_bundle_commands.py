@@ -140,7 +140,7 @@ def test_check_agrees_with_the_float_model(type_command, bundle):
     assert type_command("check", bundle).out.startswith("agrees: ")
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
 def test_a_run_that_is_stopped_leaves_no_file(bundle, tmp_path, number, code):
     video = cv2.VideoWriter(str(tmp_path / "long.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 25, (64, 64))
     for _ in range(4000):
