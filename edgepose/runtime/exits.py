@@ -1,5 +1,6 @@
 """How the command lines end: every error becomes a message and a documented exit code, never a traceback."""
 
+import contextlib
 import os
 import signal
 import sys
@@ -44,7 +45,8 @@ def exit_code_of(work, print_error):
         causes = _causes(error)
         for terminated in causes:
             if isinstance(terminated, Terminated):
-                print_error("terminated", "nothing was left half-written")
+                with contextlib.suppress(OSError):  # of a terminal that is gone
+                    print_error("terminated", "nothing was left half-written")
                 return terminated.exit_code
         if any(isinstance(cause, KeyboardInterrupt) for cause in causes):
             print_error("interrupted", "nothing was left half-written")
