@@ -5,7 +5,7 @@ import errno
 import os
 import tempfile
 
-from edgepose.runtime.errors import EdgeposeError
+from edgepose.runtime.errors import EdgeposeError, UsageError
 
 
 @contextlib.contextmanager
@@ -13,7 +13,8 @@ def atomic_path(path):
     """Yield the name of a temporary file beside ``path`` that replaces ``path`` when the block ends without error.
 
     On any error, Ctrl-C included, the temporary file is removed and ``path`` keeps what it held before.
-    Raises :class:`EdgeposeError` where the folder is missing, not writable, or full.
+    Raises :class:`UsageError` where there is no folder for it, or it is none, :class:`EdgeposeError` where the folder
+    is not writable, or full.
     """
     path = os.fspath(path)
     # Through links: the file that a link names is replaced, not the link.
@@ -23,7 +24,9 @@ def atomic_path(path):
     # A device replaced by a file (`--json /dev/null` as root) would be a worse surprise than an error.
     if os.path.exists(target) and not os.path.isfile(target):
         kind = "a folder" if os.path.isdir(target) else "not a regular file"
-        raise EdgeposeError("cannot write {}: it is {}".format(path, kind), "name a file")
+        raise UsageError("cannot write {}: it is {}".format(path, kind), "name a file")
+    if not os.path.isdir(folder):
+        raise UsageError("cannot write {}: there is no folder {}".format(path, folder), "make it first")
     temporary = None
     try:
         handle, temporary = tempfile.mkstemp(prefix=".edgepose-", suffix=suffix, dir=folder)

@@ -60,5 +60,5 @@ def test_what_cannot_be_drawn_is_refused_with_what_can(type_command, tmp_path):
 
 def test_a_clip_in_no_folder_is_refused(type_command, tmp_path):
     typed = type_command("figure", "-o", tmp_path / "nowhere" / "clip.avi", "--frames", 1, "--size", 64)
-    assert typed.code == 1
-    assert "cannot write" in typed.err
+    assert typed.code == 2
+    assert "there is no folder" in typed.err

@@ -5,7 +5,7 @@ import stat
 import pytest
 
 from edgepose.runtime.atomic import atomic_path, write_bytes, write_error
-from edgepose.runtime.errors import EdgeposeError
+from edgepose.runtime.errors import EdgeposeError, UsageError
 
 
 def test_writes_and_replaces(in_folder):
@@ -57,9 +57,9 @@ def test_folders_and_devices_are_not_replaced(in_folder):
 
 
 def test_a_missing_folder_is_an_error_that_says_so(in_folder):
-    with pytest.raises(EdgeposeError, match=r"cannot write missing/a\.bin: No such file or directory") as caught:
+    with pytest.raises(UsageError, match=r"cannot write missing/a\.bin: there is no folder") as caught:
         write_bytes("missing/a.bin", b"x")
-    assert "folder" in caught.value.hint
+    assert caught.value.hint == "make it first"
 
 
 def test_a_folder_that_is_not_writable(read_only_folder):

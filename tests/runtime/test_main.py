@@ -125,12 +125,17 @@ def test_help_is_exit_code_0(arguments, command):
         (["run", "a.png", "--decoder", "oficial"], "did you mean 'official'"),
         (["run", "a.png", "--json", "out.txt"], "error: cannot tell what to write to out.txt"),
         (["run", "a.png", "--overlay", "a.png"], "error: a.png is a source"),
+        (["run", "a.png", "--json", "missing/o.json"], "error: cannot write missing/o.json: there is no folder"),
+        (["run", "a.png", "--csv", "missing/o.csv"], "error: cannot write missing/o.csv: there is no folder"),
+        (["run", "a.png", "--overlay", "missing/o.png"], "error: cannot write missing/o.png: there is no folder"),
+        (["run", "a.png", "--json", "folder.json"], "error: cannot write folder.json: it is a folder"),
         (["bench", "--seconds", "-1"], "error: -1.0 seconds"),
         (["bench", "--soak", "0"], "error: a load of 0 minutes"),
         (["bench", "--max-drift", "1"], "has no true joints"),
     ],
 )
 def test_a_wrong_request_is_exit_code_2(arguments, message, command):
+    os.mkdir("folder.json")
     code, out, err = command(*arguments)
     assert code == 2
     assert message in err
@@ -143,7 +148,6 @@ def test_a_wrong_request_is_exit_code_2(arguments, message, command):
         (["run", "missing.png"], "error: there is no file missing.png\nhint: check the path\n"),
         (["run", "."], "holds no image"),
         (["run", "a.png", "--region", "99,0,9,9"], "lies outside the frame of 64x64"),
-        (["run", "a.png", "--json", "missing/o.json"], "cannot write missing/o.json"),
     ],
 )
 def test_what_fails_is_exit_code_1_with_a_message(arguments, message, command):
