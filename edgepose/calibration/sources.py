@@ -171,8 +171,9 @@ class Video:
                     yield CalibrationCrop(f"{self.path.name}#{index}", cut.image, None)
                 if not places:
                     return
+        claimed = reader.frame_count or self.frames
         raise DatasetError(
-            f"{self.path} ends after {reader.frames_read} of the {self.frames} frames that it claims",
+            f"{self.path} ends after {reader.frames_read} of the {claimed} frames that it claims",
             "repair the file, for example with ffmpeg -i IN -c copy OUT",
         )
 

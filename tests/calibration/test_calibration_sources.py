@@ -136,7 +136,7 @@ def test_a_video_that_ends_before_its_end_is_refused(tmp_path):
     data = video.read_bytes()
     index = data.rfind(b"idx1")
     video.write_bytes(data[: index // 2])
-    with pytest.raises(DatasetError, match="frames that it claims"):
+    with pytest.raises(DatasetError, match="of the 60 frames that it claims"):
         list(collected(video, count=40).crops())
 
 
