@@ -86,6 +86,13 @@ def test_depth_costs_nothing(tmp_path):
     assert second.get("y") is None
 
 
+def test_a_file_of_another_level_is_told_how_to_be_saved(tmp_path):
+    path = tmp_path / "hdf5.mat"
+    path.write_bytes(b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM" + bytes(384) + b"\x89HDF\r\n\x1a\n" + bytes(64))
+    with pytest.raises(DatasetError, match=r"level 5.*-v7"):
+        read_variable(path, "RELEASE")
+
+
 @pytest.mark.parametrize("cut", [100, 127, 128, 135, 150, -1])
 def test_a_file_that_is_cut_short_is_refused(tmp_path, cut):
     path = tmp_path / "cut.mat"

@@ -64,10 +64,10 @@ def read_variable(path: Path, name: str) -> tuple[Struct, ...] | np.ndarray | st
         data = path.read_bytes()
     except OSError as error:
         raise DatasetError(f"cannot read {path}: {error.strerror or error}", "check the path and rights") from error
-    orders = {b"IM": "<", b"MI": ">"}
-    if len(data) < _HEADER_BYTES or data[126:128] not in orders:
+    orders = {b"\0\1IM": "<", b"\1\0MI": ">"}  # level 5; of -v7.3, which is HDF5, the version is 2
+    order = orders.get(data[_HEADER_BYTES - 4 : _HEADER_BYTES])
+    if order is None:
         raise DatasetError(f"{path} is not a MAT-file of level 5", "save it with -v7")
-    order = orders[data[126:128]]
     file, position = _MatBytes(path, data, order), _HEADER_BYTES
     while position < len(data):
         kind, start, size, position = file.element(position, len(data))
