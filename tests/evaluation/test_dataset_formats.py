@@ -114,11 +114,13 @@ def test_coco_persons_who_cannot_serve_are_passed_over(folder, name):
         {**good, "id": 9, "keypoints": [0] * 51},
         {**good, "id": 10, "keypoints": half},
         {"id": 11, "image_id": 1, "category_id": 3, "bbox": [0, 0, 5, 5]},
+        {**good, "id": 12, "bbox": [10.0, 5.0, -20.0, 60.0]},
     ]
     dataset = opened(folder, document)
     assert [record.id for record in dataset.records] == ["7"]
     assert dataset.remarks == (
-        "passed over: 1 person in crowds, 1 person without a shoulder and hip of one side, 1 person without joints",
+        "passed over: 1 person in crowds, 1 person with a box that has no area, "
+        "1 person without a shoulder and hip of one side, 1 person without joints",
     )
 
 
@@ -149,7 +151,8 @@ def test_the_pictures_of_coco_are_found_where_coco_unpacks_them(tmp_path):
         (coco_document(image_id=9), "image_id 9 is none of the images"),
         (coco_document(bbox=[1, 2, 3]), "bbox is not a list of 4"),
         (coco_document(keypoints=[1] * 50), "keypoints is not a list of 51"),
-        (coco_document(iscrowd=1), "no person can be used"),
+        (coco_document(iscrowd=1), "no person can be used; passed over: 1 person in crowds"),
+        (coco_document(category_id=3), r"no person can be used \(COCO"),
         ({**coco_document(), "categories": [{"id": 1, "name": "person"}]}, "no category has keypoints"),
         ({**coco_document(), "images": [{"id": 1, "file_name": "/a.png"}]}, "outside"),
         ({**coco_document(), "images": None}, "images is not a list"),

@@ -8,8 +8,8 @@ boxes are measured from the corner of the picture. A person's region is the squa
 COCO has no head length. To have one, it is estimated from the torso: a third of the longer of the two
 shoulder-to-hip distances. (On 805 persons of LSPET and MPII, 0.75 times the distance from neck to top of the head
 has a median of 0.33 of that distance, 80 % of persons lying between 0.23 and 0.48.) A PCKh with such heads is
-comparable with itself alone. Crowds, persons without joints, and persons without a shoulder and hip of one side are
-passed over: the networks expect a whole person.
+comparable with itself alone. Crowds, persons without joints or with a box that has no area, and persons without a
+shoulder and hip of one side are passed over: the networks expect a whole person.
 """
 
 from __future__ import annotations
@@ -64,8 +64,10 @@ def read_coco(path: Path, document: dict[str, Any], images: Path | None = None) 
         head = _head_length(keypoints)
         if annotation.get("iscrowd"):
             left_out["in crowds"] += 1
-        elif np.isnan(keypoints).all() or width <= 0 or height <= 0:
+        elif np.isnan(keypoints).all():
             left_out["without joints"] += 1
+        elif width <= 0 or height <= 0:
+            left_out["with a box that has no area"] += 1
         elif head is None:
             left_out["without a shoulder and hip of one side"] += 1
         else:
@@ -75,7 +77,7 @@ def read_coco(path: Path, document: dict[str, Any], images: Path | None = None) 
             records.append(PersonRecord(str(number), picture, region, *labels, upright=None, source="coco"))
     pictures.refuse_missing()
     if not records:
-        raise DatasetError(f"{path}: no person can be used; {' '.join(passed_over(left_out))}", _HINT)
+        raise DatasetError("; ".join([f"{path}: no person can be used", *passed_over(left_out)]), _HINT)
     return PoseDataset(path.stem, tuple(records), "coco", CROP_SCALE, passed_over(left_out))
 
 

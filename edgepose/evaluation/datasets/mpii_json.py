@@ -63,7 +63,7 @@ def read_mpii_json(path: Path, document: Any, images: Path | None = None) -> Pos
             records.append(PersonRecord(record_id, pictures.find(name), region, *labels, upright=None, source="mpii"))
     pictures.refuse_missing()
     if not records:
-        raise DatasetError(f"{path}: no person can be used; {' '.join(passed_over(left_out))}", _HINT)
+        raise DatasetError("; ".join([f"{path}: no person can be used", *passed_over(left_out)]), _HINT)
     return PoseDataset(path.stem, tuple(records), "mpii-json", CROP_SCALE, passed_over(left_out))
 
 

@@ -75,7 +75,7 @@ def read_mpii_mat(path: Path, images: Path | None = None) -> PoseDataset:
                 raise DatasetError(f"{path} has more than {MAX_RECORDS} persons")
     remarks = passed_over({reason: count for reason, count in left_out.items() if count})
     if not found:
-        raise DatasetError(f"{path} has no annotated person in a training picture; {' '.join(remarks)}", _HINT)
+        raise DatasetError("; ".join([f"{path} has no annotated person in a training picture", *remarks]), _HINT)
     folder = picture_folder(path, images, image_candidates(path), found[0][0])
     records = tuple(
         PersonRecord(f"{name}:{index}", folder.find(name), region, *labels, upright=None, source="mpii")
