@@ -4,9 +4,16 @@ import contextlib
 import io
 import os
 import stat
+import struct
 import zipfile
 import zlib
 from typing import Dict  # noqa: F401 - in a type comment
+
+# What the bundle writer says of a member, here and there (PKWARE's APPNOTE, 4.3.7 and 4.3.12): stored, of 1980-01-01.
+_MEMBER = struct.Struct("<5H3L2H")
+_PLACE = struct.Struct("<3H2L")
+_END = struct.Struct("<4s4H2LH")
+_VERSION, _DATE, _UNIX, _MODE = 20, 33, 3, 0o644 << 16
 
 
 class Archive(object):
@@ -36,6 +43,24 @@ class Archive(object):
         if len(data) > limit:
             raise self._error("member {!r} has more than {} bytes".format(name, limit))
         return data
+
+    def require_sealed(self):
+        """Refuse a zip that says anything else around its members than the bundle writer does, to the bit."""
+        file, directory = self._archive.fp, b""
+        for entry in self._archive.infolist():
+            name = entry.filename.encode("utf-8")
+            sizes = entry.CRC, entry.compress_size, entry.file_size, len(name), 0
+            member = _MEMBER.pack(_VERSION, 0, zipfile.ZIP_STORED, 0, _DATE, *sizes) + name
+            file.seek(entry.header_offset)
+            if file.read(4 + len(member)) != b"PK\3\4" + member:
+                raise self._error("the header of its member {!r} is damaged".format(entry.filename))
+            place = _PLACE.pack(0, 0, 0, _MODE, entry.header_offset)
+            directory += b"PK\1\2" + bytes((_VERSION, _UNIX)) + member[: _MEMBER.size] + place + name
+        start, count = self._archive.start_dir, len(self._entries)
+        end = _END.pack(b"PK\5\6", 0, 0, count, count, len(directory), start, 0)
+        file.seek(start)
+        if file.read() != directory + end:
+            raise self._error("its table of members is damaged")
 
     def _error(self, problem):
         return self._error_class("{}: {}".format(self._path, problem), self._hint)

@@ -2,8 +2,8 @@
 
 Python can run the file itself (``python3 FILE.edgepose run photo.jpg``); :class:`Bundle` opens it as data, executes
 nothing from it, and checks every member against the SHA-256 in the manifest; the manifest itself is covered by the
-zip's own CRC-32, and its SHA-256 is the bundle's identity. The archive has no comment: Python 3.6 and 3.7 do not run
-archives that have one.
+zip's own CRC-32, and its SHA-256 is the bundle's identity. What the zip says around them has to be what was written,
+to the bit. The archive has no comment: Python 3.6 and 3.7 do not run archives that have one.
 """
 
 import hashlib
@@ -50,6 +50,7 @@ class Bundle(object):
             if len(data) != spec.bytes or hashlib.sha256(data).hexdigest() != spec.sha256:
                 raise BundleError("{}: member {!r} does not match its SHA-256".format(path, name), COPY_AGAIN)
             members[name] = data
+        archive.require_sealed()
         return cls(path, manifest, sha256, members)
 
     def read(self, member):

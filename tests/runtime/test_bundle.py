@@ -49,20 +49,21 @@ def test_opens_and_reads(scratch):
 
 @PATIENT
 @given(position=st.integers(0, len(WHOLE) - 1), mask=st.integers(1, 255))
-def test_any_flipped_byte_is_refused_or_changes_nothing(scratch, position, mask):
+def test_any_flipped_byte_is_refused(scratch, position, mask):
+    refusal(flipped(position, mask), scratch)
+
+
+def test_every_flipped_bit_of_the_zip_is_refused(scratch):
+    """Exhaustive over the zip's own structures, where the first member is of local ones; property tests do the rest."""
+    for position in list(range(50)) + list(range(WHOLE.index(b"PK\x01\x02"), len(WHOLE))):
+        for bit in range(8):
+            refusal(flipped(position, 1 << bit), scratch)
+
+
+def flipped(position, mask):
     damaged = bytearray(WHOLE)
     damaged[position] ^= mask
-    assert_refused_or_unchanged(bytes(damaged), scratch)
-
-
-def test_every_byte_set_to_its_complement_is_refused_or_changes_nothing(scratch):
-    """Exhaustive over the zip's own structures; the members' bytes, every fifth."""
-    expected = content(open_bytes(WHOLE, scratch))
-    end = WHOLE.index(b"PK\x01\x02")
-    for position in list(range(0, end, 5)) + list(range(end, len(WHOLE))):
-        damaged = bytearray(WHOLE)
-        damaged[position] ^= 0xFF
-        assert_refused_or_unchanged(bytes(damaged), scratch, expected)
+    return bytes(damaged)
 
 
 @PATIENT
@@ -78,9 +79,8 @@ def test_bytes_appended_or_prepended_are_refused_or_change_nothing(scratch, data
     assert_refused_or_unchanged(data + WHOLE, scratch)
 
 
-def assert_refused_or_unchanged(data, scratch, expected=None):
-    if expected is None:
-        expected = content(open_bytes(WHOLE, scratch))
+def assert_refused_or_unchanged(data, scratch):
+    expected = content(open_bytes(WHOLE, scratch))
     try:
         bundle = open_bytes(data, scratch)
     except BundleError:
