@@ -12,8 +12,12 @@ import edgepose
 from edgepose.runtime.bundle import MANIFEST
 from edgepose.runtime.manifest import Manifest, to_bytes
 
-_MAIN = b"""import sys
+_MAIN = b"""import signal
+import sys
 
+# Ctrl-C while modules load, which takes seconds on a small board, ends the program without a traceback.
+if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 try:
     from edgepose.runtime.main import main
 except ImportError as error:

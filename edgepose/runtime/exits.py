@@ -38,6 +38,8 @@ def exit_code_of(work, print_error):
         hangup = getattr(signal, "SIGHUP", None)  # Windows has none
         if hangup is not None and signal.getsignal(hangup) != signal.SIG_IGN:  # ignored under nohup
             signal.signal(hangup, _raise_terminated)
+        if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:  # of a bundle, while modules were loading
+            signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         code = _finished(work)
     except BaseException as error:

@@ -1,6 +1,9 @@
 """The bytes of a bundle: the same every time, plain, and a zip that every Python can run."""
 
 import io
+import signal
+import subprocess
+import sys
 import zipfile
 
 import pytest
@@ -44,6 +47,15 @@ def test_what_is_written_opens_and_holds_the_device_half(tmp_path):
     assert bundle.engine_bytes() == b"engine"
     for name, source in device_sources().items():
         assert bundle.read(name) == source
+
+
+def test_ctrl_c_while_modules_load_ends_the_program_without_a_traceback(tmp_path):
+    (tmp_path / "__main__.py").write_bytes(device_sources()["__main__.py"])
+    (tmp_path / "edgepose").mkdir()
+    interrupted = "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n"
+    (tmp_path / "edgepose" / "__init__.py").write_text(interrupted)
+    ended = subprocess.run([sys.executable, str(tmp_path)], capture_output=True)
+    assert (ended.returncode, ended.stderr) == (-signal.SIGINT, b"")
 
 
 def test_a_document_that_is_no_manifest_is_refused():
