@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmarks.plots import GREY, save_svg
+from edgepose.reports.point_names import NamedPoint, name_points
 
 # The first word of a name to colour and shape; any other family is grey.
 STYLES = {"official": ("#000000", "s"), "edgepose": ("#D55E00", "o")}
@@ -39,12 +40,16 @@ def draw_peers(results: Path, docs: Path) -> list[Path]:
             family, _, model = name.partition(" ")
             accuracy = {panel: _with_interval(figures[f"{name}: {panel}"]) for panel in PANELS}
             contestants.append(Contestant(family, model, figures[f"{name}: latency"]["value"], accuracy))
-    figure = Figure(figsize=(9, 8.5), layout="constrained")
-    for axes, panel in zip(figure.subplots(len(PANELS), 1, sharex=True), PANELS, strict=True):
+    figure = Figure(figsize=(10, 11), layout="constrained")
+    all_axes = figure.subplots(len(PANELS), 1, sharex=True)
+    for axes, panel in zip(all_axes, PANELS, strict=True):
         _panel(axes, panel, contestants)
     figure.axes[-1].set_xlabel("milliseconds from a person's crop to joints, one thread, median")
     persons = len(document["samples"]["persons"]["ids"])
     figure.suptitle(f"Twelve limb joints of {persons} upright persons, everybody in one process", fontsize=12)
+    figure.draw_without_rendering()  # after which places are known
+    for axes, panel in zip(all_axes, PANELS, strict=True):
+        name_points(axes, [_named(one, panel) for one in contestants], 8)
     path = docs / "peers.svg"
     save_svg(figure, path)
     return [path]
@@ -53,6 +58,12 @@ def draw_peers(results: Path, docs: Path) -> list[Path]:
 def _with_interval(figure: dict) -> tuple[float, float, float]:
     low, high = figure["note"].split("–")
     return figure["value"], float(low), float(high)
+
+
+def _named(one: Contestant, panel: str) -> NamedPoint:
+    value, low, high = one.accuracy[panel]
+    name = one.model if one.family in STYLES else f"{one.family} {one.model}"
+    return NamedPoint(one.ms, value, low, high, name, STYLES.get(one.family, OTHERS)[0], one.family)
 
 
 def _panel(axes: Axes, panel: str, contestants: list[Contestant]) -> None:
@@ -75,18 +86,11 @@ def _panel(axes: Axes, panel: str, contestants: list[Contestant]) -> None:
             label=None if label in known else label,
         )
         known.add(label)
-        axes.annotate(
-            one.model if one.family in STYLES else f"{one.family} {one.model}",
-            (one.ms, value),
-            xytext=(7, 5),
-            textcoords="offset points",
-            fontsize=8,
-            color=colour,
-        )
     axes.set_xscale("log")
     axes.set_ylabel(panel)
     axes.margins(x=0.15, y=0.12)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(color="#eeeeee")
     axes.set_axisbelow(True)
-    axes.legend(loc="lower right", fontsize=8, title="hollow: int8", title_fontsize=8)
+    if panel == PANELS[0]:
+        axes.legend(loc="lower right", fontsize=8, title="hollow: int8", title_fontsize=8)

@@ -12,7 +12,6 @@ from edgepose.records import Record
 from edgepose.reports.inline_svg import (
     ALARM,
     INK,
-    LETTER,
     MUTED,
     PAGE,
     SERIES,
@@ -24,6 +23,7 @@ from edgepose.reports.inline_svg import (
     shortened,
     tidy,
 )
+from edgepose.reports.point_names import NamedPoint, name_points
 from edgepose.reports.published import PublishedPoint
 
 # Samples that a strip shows one by one; of more, as many evenly drawn by rank, the extremes among them.
@@ -171,7 +171,7 @@ def pareto_chart(records: Sequence[Record], published: Sequence[PublishedPoint])
     all_axes[-1].set_xlabel("ms, p50 of the whole call (published: as stated by their source)", fontsize=8)
     figure.draw_without_rendering()  # after which places are known
     for axes, (_, points) in zip(all_axes, panels, strict=True):
-        _name(axes, points)
+        name_points(axes, [_named(point) for point in points], NAME_SIZE)
     return ParetoChart(inline_svg(figure, "pareto", titles), list(entries.values()))
 
 
@@ -190,6 +190,11 @@ def _published(point: PublishedPoint) -> _Point:
     return _Point(point.ms, point.value, point.value, point.value, point.model, title, None)
 
 
+def _named(point: _Point) -> NamedPoint:
+    colour = INK if point.entry else MUTED
+    return NamedPoint(point.x, point.y, point.low, point.high, point.name, colour, point.entry)
+
+
 def _draw_point(axes: Any, point: _Point, gid: str) -> None:
     colour = series_colour(point.entry.series) if point.entry else MUTED
     marker, fill = (point.entry.marker, colour) if point.entry else ("D", "none")
@@ -204,57 +209,6 @@ def _join_best(axes: Any, points: Sequence[_Point]) -> None:
     if best and best[0].entry:
         colour = series_colour(best[0].entry.series)
         axes.plot([point.x for point in best], [point.y for point in best], "--", color=colour, linewidth=0.9)
-
-
-def _name(axes: Any, points: Sequence[_Point]) -> None:
-    """Name those of ``points`` beside which their panel has room for that, off all points and other names."""
-    from matplotlib.transforms import Bbox
-
-    pixel = axes.figure.dpi / 72
-    points = sorted(points, key=lambda point: (point.x, point.y))
-    marks, bars = [], []
-    for point in points:
-        x, low = axes.transData.transform((point.x, point.low))
-        _, y = axes.transData.transform((point.x, point.y))
-        _, high = axes.transData.transform((point.x, point.high))
-        marks.append(Bbox.from_bounds(x, y, 0, 0).padded(4 * pixel))
-        bars.append(Bbox.from_extents(x - pixel, low, x + pixel, high))
-    names: list[Any] = []
-    named: list[tuple[_Point, Any]] = []
-    for point, mark, bar in zip(points, marks, bars, strict=True):
-        # Of several alike that lie on each other, one is named.
-        alike = [at for one, at in named if (one.name, one.entry) == (point.name, point.entry)]
-        if mark.count_overlaps(alike):
-            continue
-        width, height = LETTER * NAME_SIZE * letters(point.name) * pixel, NAME_SIZE * pixel
-        middle, gap = (mark.y0 + mark.y1 - height) / 2, 2 * pixel
-        above, below = max(bar.y1, mark.y1) + gap / 2, min(bar.y0, mark.y0) - gap / 2 - height
-        centred = (mark.x0 + mark.x1 - width) / 2
-        for left, bottom, side in (
-            (mark.x1 + gap, middle, "left"),
-            (mark.x0 - gap - width, middle, "right"),
-            (centred, above, "center"),
-            (centred, below, "center"),
-        ):
-            box = Bbox.from_bounds(left, bottom, width, height)
-            inside = axes.bbox.contains(*box.min) and axes.bbox.contains(*box.max)
-            if inside and not box.count_overlaps([*marks, *bars, *names]):
-                names.append(box)
-                named.append((point, mark))
-                anchor = {"left": box.x0, "right": box.x1, "center": (box.x0 + box.x1) / 2}[side]
-                text = axes.text(
-                    *axes.transAxes.inverted().transform((anchor, (box.y0 + box.y1) / 2)),
-                    point.name,
-                    transform=axes.transAxes,
-                    ha=side,
-                    va="center",
-                    fontsize=NAME_SIZE,
-                    color=INK if point.entry else MUTED,
-                    bbox={"facecolor": PAGE, "edgecolor": "none", "pad": 0.6, "alpha": 0.8},
-                )
-                # Names must not squeeze the axes.
-                text.set_in_layout(False)
-                break
 
 
 def _latency_band(axes: Any, seconds: np.ndarray, latencies: np.ndarray, colour: str) -> None:
