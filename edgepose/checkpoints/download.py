@@ -23,7 +23,8 @@ def download(url: str, destination: Path, is_right: Callable[[bytes], bool], pro
     """Fetch ``url`` to ``destination``, whose folder is made where it is missing.
 
     What has come so far waits in ``<destination>.part`` for the next call; ``destination`` appears once
-    ``is_right(contents)`` holds. Of several processes one downloads and the others wait for it. Raises
+    ``is_right(contents)`` holds. Another file in its place may be somebody's own: it is kept beside, as
+    ``<destination>.old``. Of several processes one downloads and the others wait for it. Raises
     :class:`CheckpointError` where the file cannot be had, :class:`EdgeposeError` where it cannot be written.
     """
     part = destination.with_name(destination.name + ".part")
@@ -44,6 +45,8 @@ def download(url: str, destination: Path, is_right: Callable[[bytes], bool], pro
                     f"{url} is not the file it should be: its digest differs; nothing was kept",
                     "try again; a proxy or a mirror may have changed it",
                 )
+            if destination.exists():
+                os.replace(destination, destination.with_name(destination.name + ".old"))
             os.replace(part, destination)
     except OSError as error:
         raise write_error(destination, error) from error

@@ -101,11 +101,12 @@ def test_a_file_that_is_right_is_not_fetched_again(server, destination):
     assert len(server.ranges) == 1
 
 
-def test_a_wrong_file_in_its_place_is_replaced(server, destination):
+def test_another_file_in_its_place_is_kept_beside(server, destination):
     destination.parent.mkdir()
-    destination.write_bytes(b"wrong")
+    destination.write_bytes(b"somebody's own")
     download(server.url, destination, is_right)
     assert destination.read_bytes() == CONTENTS
+    assert destination.with_name("file.h5.old").read_bytes() == b"somebody's own"
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
