@@ -15,6 +15,7 @@ from benchmarks.bundles import bundle_path
 from benchmarks.moving import walking_figure
 from benchmarks.results import Figure, Report
 from edgepose import PoseStream
+from edgepose.bench.sensors.memory import resident_mb
 
 FRAMES, QUICK_FRAMES = 100_000, 2_000
 CYCLES, QUICK_CYCLES = 1_000, 30
@@ -29,7 +30,7 @@ def run(bundles: Path, quick: bool) -> Report:
         "endurance",
         "Endurance",
         "RT_LITE in int8, one thread, `PoseStream` with tracking, smoothing and every frame: 120 rendered frames of "
-        "640×480 over and over. Memory is the resident set (`/proc/self/statm`), a straight line fitted after the "
+        "640×480 over and over. Memory is the resident set (`/proc/self/status`), a straight line fitted after the "
         "first tenth. Then streams opened from the bundle's file and closed after three frames; threads, open files "
         "and memory are counted before and after.",
     )
@@ -92,12 +93,6 @@ def _cycles(report: Report, bundle: Path, pictures: list[np.ndarray], cycles: in
         Figure("slowest close", slowest, "s", at_most=2.0),
     )
     report.samples["cycles_resident_mb"] = memory
-
-
-def resident_mb() -> float:
-    """The resident set of this process, MB (10^6 bytes)."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return round(pages * os.sysconf("SC_PAGE_SIZE") / 1e6, 3)
 
 
 def open_files() -> int:

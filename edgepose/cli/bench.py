@@ -115,7 +115,8 @@ def bench(
         raise typer.Exit(code)
 
     from edgepose.runtime.announce import announced
-    from edgepose.runtime.bench_command import require_gate, require_place, show_and_keep
+    from edgepose.runtime.atomic import require_place
+    from edgepose.runtime.bench_command import require_gate, show_and_keep
     from edgepose.runtime.bench_record import bench_bundle, require_label
     from edgepose.runtime.estimator import require_threads
     from edgepose.runtime.quiet import engine_chatter_hidden
@@ -123,7 +124,8 @@ def bench(
     bundle = _named(file)
     place = None if output is None else str(output)
     read = (bundle, *source, dataset, images, reference)
-    require_place(place, [str(one) for one in read if one is not None])
+    if place not in (None, "-"):
+        require_place(place, [str(one) for one in read if one is not None])
     require_label(label)
     require_possible(limits)
     if threads is not None:

@@ -17,12 +17,11 @@ def report(
     """Show bench records on one page that needs nothing beside itself, on a desk or a phone."""
     from edgepose.records import read_records
     from edgepose.reports import render_page
-    from edgepose.runtime.atomic import write_bytes
-    from edgepose.runtime.errors import UsageError
+    from edgepose.runtime.atomic import require_place, write_bytes
 
     found = read_records(records)
-    if any(output.resolve() == record.path.resolve() for record in found):
-        raise UsageError(f"{output} is a record that is shown: it would be replaced", "name another file")
+    if str(output) != "-":
+        require_place(str(output), [str(record.path) for record in found])
     # What a terminal gave as bytes that are no text cannot stand in a page.
     page = render_page(found, title).encode("utf-8", "replace")
     if str(output) == "-":

@@ -52,7 +52,9 @@ def export_c(path: str | Path, output: str | Path, decoder: str | None = None) -
         try:
             output.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise EdgeposeError(f"cannot make the folder {output}: {error.strerror or error}") from error
+            raise EdgeposeError(
+                f"cannot make the folder {output}: {error.strerror or error}", "name another folder: --output"
+            ) from error
         for name, data in contents.items():  # none takes its place before all are written
             Path(files.enter_context(atomic_path(output / name))).write_bytes(data)
     return Exported(output, tuple(sorted(contents)), engine)

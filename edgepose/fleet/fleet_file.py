@@ -35,8 +35,20 @@ else:
 
 SCHEMA = 1
 MAX_DEVICES = 200
-OPTIONS = {"tpu": str, "allow_cpu": bool, "dla": int, "cuda_graph": bool, "simulate": bool}
-FIELDS = {"host": str, "name": str, "python": str, "folder": str, "threads": int, "bundles": list, **OPTIONS}
+FIELDS = {
+    "host": str,
+    "name": str,
+    "python": str,
+    "folder": str,
+    "threads": int,
+    "bundles": list,
+    # Options of the engine.
+    "tpu": str,
+    "allow_cpu": bool,
+    "dla": int,
+    "cuda_graph": bool,
+    "simulate": bool,
+}
 
 
 def read_fleet(path: Path) -> list[Job]:
@@ -80,13 +92,13 @@ def _jobs(path: Path, where: str, entry: Any, common: list[Path]) -> list[Job]:
     bundles = _bundles(path, where, entry.get("bundles", [])) or common
     if not bundles:
         raise UsageError(f"{path}: {where}there is no bundle to bench", "bundles = ['FILE.edgepose']")
-    options = _engine_options({name: entry[name] for name in OPTIONS if name in entry})
+    options = _engine_options(entry)
     return [Job(device, bundle, threads=entry.get("threads"), engine_options=options) for bundle in bundles]
 
 
-def _engine_options(asked: dict[str, Any]) -> tuple[str, ...]:
-    tensorrt = TensorRtOptions(dla=asked.get("dla"), cuda_graph=asked.get("cuda_graph", False))
-    words = option_words(asked.get("tpu"), asked.get("allow_cpu", False), tensorrt, asked.get("simulate", False))
+def _engine_options(entry: dict[str, Any]) -> tuple[str, ...]:
+    tensorrt = TensorRtOptions(dla=entry.get("dla"), cuda_graph=entry.get("cuda_graph", False))
+    words = option_words(entry.get("tpu"), entry.get("allow_cpu", False), tensorrt, entry.get("simulate", False))
     return tuple(words)
 
 

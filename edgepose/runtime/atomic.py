@@ -17,19 +17,11 @@ def atomic_path(path):
     is not writable, or full.
     """
     path = os.fspath(path)
-    # Through links: the file that a link names is replaced, not the link.
-    target = os.path.realpath(path)
-    folder = os.path.dirname(target)
+    target = _replaced_file(path)
     suffix = os.path.splitext(path)[1]
-    # A device replaced by a file (`--json /dev/null` as root) would be a worse surprise than an error.
-    if os.path.exists(target) and not os.path.isfile(target):
-        kind = "a folder" if os.path.isdir(target) else "not a regular file"
-        raise UsageError("cannot write {}: it is {}".format(path, kind), "name a file")
-    if not os.path.isdir(folder):
-        raise UsageError("cannot write {}: there is no folder {}".format(path, folder), "make it first")
     temporary = None
     try:
-        handle, temporary = tempfile.mkstemp(prefix=".edgepose-", suffix=suffix, dir=folder)
+        handle, temporary = tempfile.mkstemp(prefix=".edgepose-", suffix=suffix, dir=os.path.dirname(target))
         os.close(handle)
         yield temporary
         with open(temporary, "rb") as written:
@@ -52,6 +44,35 @@ def write_bytes(path, data):
     with atomic_path(path) as temporary:
         with open(temporary, "wb") as file:
             file.write(data)
+
+
+def require_place(path, inputs=()):
+    """Raise :class:`EdgeposeError` where no file can be written to ``path``: before the work, not after.
+
+    :class:`UsageError` where there is no folder for it, it is none, or it would replace one of ``inputs`` (files, and
+    folders with all that is in them).
+    """
+    target = _replaced_file(path)
+    for read in map(os.path.realpath, inputs):
+        if target == read or (os.path.exists(target) and target.startswith(os.path.join(read, ""))):
+            raise UsageError("{} is read here: it would be replaced".format(path), "name another file")
+    if not os.access(os.path.dirname(target), os.W_OK | os.X_OK):
+        raise EdgeposeError("cannot write {}: its folder is not writable".format(path), "name another place")
+
+
+def _replaced_file(path):
+    """The file that writing to ``path`` makes or replaces. Raises :class:`UsageError` where that cannot be a file."""
+    # Through links: the file that a link names is replaced, not the link.
+    target = os.path.realpath(path)
+    # A device replaced by a file (`--json /dev/null` as root) would be a worse surprise than an error.
+    if os.path.exists(target) and not os.path.isfile(target):
+        kind = "a folder" if os.path.isdir(target) else "not a regular file"
+        raise UsageError("cannot write {}: it is {}".format(path, kind), "name a file")
+    if not os.path.isdir(os.path.dirname(target)):
+        raise UsageError(
+            "cannot write {}: there is no folder for it: {}".format(path, os.path.dirname(target)), "make it first"
+        )
+    return target
 
 
 def write_error(path, error):

@@ -1,18 +1,17 @@
 """``python3 FILE.edgepose bench``: measure, show or write the record, and hold it against the bounds asked for."""
 
 import json
-import os
 import sys
 
 from edgepose.bench.gates import Limits, broken_bounds
 from edgepose.bench.measure import DEFAULT_SETTINGS, MAX_DURATION_S, sustained
 from edgepose.runtime.announce import announced
-from edgepose.runtime.atomic import write_bytes
+from edgepose.runtime.atomic import require_place, write_bytes
 from edgepose.runtime.attended import Attendance
 from edgepose.runtime.bench_progress import BenchLine
 from edgepose.runtime.bench_record import bench_bundle
 from edgepose.runtime.bench_table import bench_table
-from edgepose.runtime.errors import EXIT_DONE, EdgeposeError, GateError, UsageError
+from edgepose.runtime.errors import EXIT_DONE, GateError, UsageError
 from edgepose.runtime.quiet import engine_chatter_hidden
 
 
@@ -22,7 +21,8 @@ def bench(bundle_path, options, accelerator):
     ``accelerator``: as for :func:`bench_bundle`.
     """
     settings = bench_settings(options.seconds, options.soak)
-    require_place(options.json, [bundle_path] + list(options.source) + [one for one in [options.probe] if one])
+    if options.json not in (None, "-"):
+        require_place(options.json, [bundle_path] + options.source + [one for one in [options.probe] if one])
     limits = Limits(options.max_drift, options.max_p95_ms, options.max_rss_mb)
     attendance = None if options.attended is None else Attendance(options.attended)
     with attendance or BenchLine() as progress, announced(), engine_chatter_hidden():
@@ -52,28 +52,6 @@ def bench_settings(seconds, soak_minutes=None):
     if not 0 <= seconds <= MAX_DURATION_S:
         raise UsageError("{} seconds cannot be measured".format(seconds), "up to a week")
     return DEFAULT_SETTINGS._replace(min_duration_s=seconds)
-
-
-def require_place(path, inputs=()):
-    """Raise :class:`EdgeposeError` where no record can be written to ``path``: before the work, not after.
-
-    :class:`UsageError` where there is no folder for it, it is none, or it would replace one of ``inputs`` (files, and
-    folders with all that is in them).
-    """
-    if path in (None, "-"):
-        return
-    target = os.path.realpath(path)
-    folder = os.path.dirname(target)
-    if not os.path.isdir(folder):
-        raise UsageError("there is no folder for {}".format(path), "make it first")
-    if os.path.exists(target) and not os.path.isfile(target):
-        kind = "a folder" if os.path.isdir(target) else "not a regular file"
-        raise UsageError("cannot write {}: it is {}".format(path, kind), "name a file")
-    for read in map(os.path.realpath, inputs):
-        if target == read or (os.path.exists(target) and target.startswith(os.path.join(read, ""))):
-            raise UsageError("{} is read here: it would be replaced".format(path), "name another file")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise EdgeposeError("cannot write {}: its folder is not writable".format(path), "name another place")
 
 
 def record_bytes(record):

@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 
 import edgepose
-from benchmarks.endurance import open_files, resident_mb
+from benchmarks.endurance import open_files
 from benchmarks.live import errors_of, jitter_of, lag_of, poses_of, share_within
 from benchmarks.moving import FPS, moving_photograph, walking_figure
+from edgepose.bench.sensors.memory import resident_mb
 from edgepose.evaluation.datasets import open_dataset
 
 
