@@ -394,7 +394,7 @@ class _Conversion:
         record: dict[str, Any] = {}
         if precision == "int8":
             onnx, record, note = _quantised(prepared, inputs["float_share"])
-            model = lower_onnx_to_tflite(onnx)
+            model = lower_onnx_to_tflite(onnx, repeats_gates=self.plan.engine != EDGETPU)
             gate_integer_tflite(model.data, whole=not record["float_layers"])
         else:
             weights = {"fp32": "float32", "fp16": "float16"}[precision]

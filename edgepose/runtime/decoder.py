@@ -40,20 +40,23 @@ class HeatmapDecoder(object):
             columns = rows if width == height else full_map_matrix(width, upsampling, sigma)
             self._search = SeparablePeakSearch(rows, columns, upsampling, len(JOINTS))
 
-    def decode(self, heatmaps):
-        """Find the joints in ``heatmaps``, float32 or int16 [height, width, 16].
+    def decode(self, heatmaps, zero_point=0):
+        """Find the joints in ``heatmaps`` [height, width, 16], float32, or int8 as int8 engines compute them.
 
         Returns (peaks float32 [16, 2], scores float32 [16]): x and y in pixels of the full map, where the centre of
-        the first pixel is 0.5, and the value of the decoder's own map there. The heatmaps of int8 engines are searched
-        as the integers that they are, less their zero point: scores are then in the same integers, for the caller to
-        scale. Raises :class:`EngineError` for heatmaps of another shape, or with values that are not finite.
+        the first pixel is 0.5, and the value of the decoder's own map there. int8 is searched as the integers that
+        they are, less their ``zero_point``: scores are then in the same integers, for the caller to scale. Raises
+        :class:`EngineError` for heatmaps of another shape, or with values that are not finite.
         """
         expected = (self.height, self.width, len(JOINTS))
         if heatmaps.shape != expected:
             raise EngineError("heatmaps have the shape {}, not {}".format(heatmaps.shape, expected))
         integral = heatmaps.dtype.kind == "i"
-        heatmaps = np.ascontiguousarray(heatmaps, dtype=np.float32)
-        if not integral:
+        if integral:
+            heatmaps = heatmaps.astype(np.float32, order="C")
+            heatmaps -= zero_point
+        else:
+            heatmaps = np.ascontiguousarray(heatmaps, dtype=np.float32)
             require_finite(heatmaps)
         if self._search is None:
             pixels = np.zeros(len(JOINTS), dtype=np.int64)
@@ -62,13 +65,19 @@ class HeatmapDecoder(object):
         else:
             pixels, scores, settled = self._search.find(heatmaps, integral)
         scores = scores.astype(np.float32)
-        for joint in np.flatnonzero(~settled):
+        if np.count_nonzero(settled) < len(JOINTS):
+            self._search_full_maps(heatmaps, ~settled, pixels, scores)
+        peaks = np.empty((len(JOINTS), 2), dtype=np.float32)
+        rows = pixels // (self.width * self.upsampling)
+        peaks[:, 1], peaks[:, 0] = rows, pixels - rows * (self.width * self.upsampling)
+        peaks += 0.5
+        return peaks, scores
+
+    def _search_full_maps(self, heatmaps, joints, pixels, scores):
+        """Find ``joints`` (bool [16]) as the official code does; their ``pixels`` and ``scores`` are set in place."""
+        for joint in np.flatnonzero(joints):
             full_map = upsample(heatmaps[:, :, joint], self.upsampling)
             if self.sigma > 0:
                 full_map = smooth(full_map, self.sigma)
             pixels[joint] = full_map.argmax()
             scores[joint] = full_map.flat[pixels[joint]]
-        peaks = np.empty((len(JOINTS), 2), dtype=np.float32)
-        peaks[:, 1], peaks[:, 0] = divmod(pixels, self.width * self.upsampling)
-        peaks += 0.5
-        return peaks, scores

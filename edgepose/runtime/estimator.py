@@ -1,6 +1,5 @@
 """Frames to poses: preprocessing, engine and decoder of one bundle, put together."""
 
-import contextlib
 import operator
 import os
 import threading
@@ -107,8 +106,11 @@ class PoseEstimator(object):
         for a frame or region that cannot be used, :class:`EngineError` where the engine fails, :class:`UsageError`
         where another thread is using this estimator.
         """
-        with self._used_by_one_thread():
+        self._claim()
+        try:
             return self._find(frame, region, color)
+        finally:
+            self._in_use.release()
 
     def _find(self, frame, region, color):
         start = time.perf_counter()
@@ -130,8 +132,11 @@ class PoseEstimator(object):
 
         Raises :class:`UsageError` where another thread is using this estimator.
         """
-        with self._used_by_one_thread():
+        self._claim()
+        try:
             self._backend.close()
+        finally:
+            self._in_use.release()
 
     def __enter__(self):
         return self
@@ -139,14 +144,10 @@ class PoseEstimator(object):
     def __exit__(self, *_):
         self.close()
 
-    @contextlib.contextmanager
-    def _used_by_one_thread(self):
+    def _claim(self):
+        """Take the lock, for the caller to give back; refuse where another thread has it."""
         if not self._in_use.acquire(False):
             raise UsageError("this estimator is in use by another thread", "load one for each thread")
-        try:
-            yield
-        finally:
-            self._in_use.release()
 
     def _decode(self, heatmaps):
         """(peaks, scores in real units) of heatmaps as the engine computes them."""
@@ -154,7 +155,7 @@ class PoseEstimator(object):
         if spec.scale is None:
             return self._decoder.decode(heatmaps)
         # Searched as integers, exactly: a positive scale moves no maximum.
-        peaks, scores = self._decoder.decode(heatmaps.astype(np.int16) - np.int16(spec.zero_point))
+        peaks, scores = self._decoder.decode(heatmaps, spec.zero_point)
         return peaks, scores * np.float32(spec.scale)
 
 

@@ -1,7 +1,7 @@
 """From a frame to the network's input: cut, resize and letterbox, then one look-up table that does the rest."""
 
 import math
-from typing import NamedTuple, Tuple
+from typing import NamedTuple, Optional, Tuple
 
 import cv2
 import numpy as np
@@ -53,15 +53,29 @@ class CropTransform(_CropTransform):
 
     def to_frame(self, peaks):
         """Full-map coordinates [n, 2] (x, y) -> float32 [n, 2] in pixels of the frame, clipped to what is visible."""
-        # Plain numbers: Python is faster than numpy on sixteen points.
-        axes = [self._axis_to_frame(np.asarray(peaks)[:, axis].tolist(), axis) for axis in (0, 1)]
+        # Plain numbers and comparisons: Python is faster than numpy on sixteen points, and than its own min and max.
+        axes = [self._axis_to_frame(places, axis) for axis, places in enumerate(np.asarray(peaks).T.tolist())]
         return np.array(axes, dtype=np.float32).T
 
     def _axis_to_frame(self, peaks, axis):
         scale, padding, origin = self.map_scale[axis], self.padding[axis], self.origin[axis]
         resizing = self.region[axis] / self.resized[axis]
         low, high = self.visible[axis], self.visible[axis + 2]
-        return [min(max((peak * scale - padding) * resizing + origin, low), high) for peak in peaks]
+        places = [(peak * scale - padding) * resizing + origin for peak in peaks]
+        return [low if place < low else high if place > high else place for place in places]
+
+
+# What follows from where a region lies: the same from frame to frame as long as that does not move.
+_Plan = NamedTuple(
+    "_Plan",
+    [
+        ("box", Tuple[int, int, int, int]),  # what is cut out of the frame: left, top, right, bottom
+        ("halvings", int),
+        ("smoothing", Optional[Tuple[int, float]]),  # width of the kernel, standard deviation; see _smoothing
+        ("place", Tuple[slice, slice]),  # rows and columns of the network's input that are drawn
+        ("transform", CropTransform),
+    ],
+)
 
 
 class Preprocessor(object):
@@ -84,6 +98,7 @@ class Preprocessor(object):
         upsampling = manifest.decoder.upsampling
         self._map_scale = (self._size / (width * upsampling), self._size / (height * upsampling))
         self._tensor = np.empty(tensor.shape, dtype=self._tables.dtype)
+        self._planned_for, self._plan = None, None
         # Where the last region was drawn: only a change of place makes the padding black again.
         self._drawn = None
 
@@ -104,7 +119,19 @@ class Preprocessor(object):
         if color not in COLOR_ORDERS:
             raise UsageError("there is no color order {!r}{}".format(color, did_you_mean(color, COLOR_ORDERS)))
         height, width = frame.shape[:2]
-        left, top, right, bottom = _whole_region(region, width, height)
+        wanted = (width, height) + _whole_region(region, width, height)
+        if wanted != self._planned_for:
+            self._plan = self._planned(*wanted)
+            self._planned_for = wanted
+        plan = self._plan
+        pixels = _resize(_cut(frame, *plan.box), plan.transform.resized, plan.halvings, plan.smoothing)
+        if code is not None:
+            pixels = cv2.cvtColor(pixels, code)
+        self._draw(pixels, plan.place)
+        return self._tensor, plan.transform
+
+    def _planned(self, width, height, left, top, right, bottom):
+        """The :class:`_Plan` for a region, in whole pixels, of frames of ``width`` x ``height``."""
         halvings = _halvings(max(right - left, bottom - top) / self._size)
         left, right = _multiple_of(left, right, halvings)
         top, bottom = _multiple_of(top, bottom, halvings)
@@ -113,10 +140,6 @@ class Preprocessor(object):
         scale = self._size / max(region_size)
         resized = (max(1, round(region_size[0] * scale)), max(1, round(region_size[1] * scale)))
         padding = (int((self._size - resized[0]) / 2), int((self._size - resized[1]) / 2))
-        pixels = _resize(_cut(frame, left, top, right, bottom), resized, 1.0 / scale, halvings)
-        if code is not None:
-            pixels = cv2.cvtColor(pixels, code)
-        self._draw(pixels, padding, resized)
         transform = CropTransform(
             origin=(left, top),
             region=region_size,
@@ -125,11 +148,11 @@ class Preprocessor(object):
             map_scale=self._map_scale,
             visible=(max(left, 0), max(top, 0), min(right, width), min(bottom, height)),
         )
-        return self._tensor, transform
-
-    def _draw(self, pixels, padding, resized):
-        """Look ``pixels`` (RGB bytes) up in the tables, straight into their place in the tensor."""
         place = (slice(padding[1], padding[1] + resized[1]), slice(padding[0], padding[0] + resized[0]))
+        return _Plan((left, top, right, bottom), halvings, _smoothing(1.0 / scale, halvings), place, transform)
+
+    def _draw(self, pixels, place):
+        """Look ``pixels`` (RGB bytes) up in the tables, straight into their ``place`` in the tensor."""
         if self._drawn != place:
             # Black before normalisation, as in the official code, is not zero after it.
             black = self._tables[:, 0]
@@ -237,29 +260,41 @@ def _cut(frame, left, top, right, bottom):
     return inside
 
 
-def _resize(pixels, size, ratio, halvings):
-    """Resize to ``size`` (width, height), ``ratio`` times smaller, with the anti-aliasing of scikit-image's rescale.
+def _smoothing(ratio, halvings):
+    """(kernel width, standard deviation) of the Gaussian before a region is resized to ``1 / ratio``; None for none.
 
-    Official: a Gaussian of standard deviation (ratio - 1) / 2, then bilinear interpolation, which adds a variance of
-    1/6 pixel. Halving adds a box's variance and coarser interpolation; the Gaussian makes up what is missing.
+    Official (scikit-image's rescale): a standard deviation of (ratio - 1) / 2, then bilinear interpolation, which adds
+    a variance of 1/6 pixel. Halving adds a box's variance and coarser interpolation; the Gaussian makes up what is
+    missing. A width of 3 with a standard deviation of 0 is the box of :data:`BOX_VARIANCES`.
     """
+    if ratio <= 1:
+        return None
+    step, variance = 1.0, 0.0
+    for _ in range(halvings):
+        variance += step * step / 4
+        step *= 2
+    missing = ((ratio - 1) / 2) ** 2 + 1 / 6 - variance - step * step / 6
+    variance = max(missing, 0.0) / (step * step)
+    if BOX_VARIANCES[0] <= variance <= BOX_VARIANCES[1]:
+        return 3, 0.0
+    sigma = math.sqrt(variance)
+    # Wider kernels cost a third more time and change no pixel by more than rounding.
+    radius = int(2.5 * sigma + 0.5)
+    return (2 * radius + 1, sigma) if radius > 0 else None
+
+
+def _resize(pixels, size, halvings, smoothing):
+    """Resize to ``size`` (width, height) after ``halvings`` and the ``smoothing`` that :func:`_smoothing` found."""
     if pixels.shape[:2] == (1, 1):
         return np.tile(pixels, (size[1], size[0], 1))  # OpenCV 4.5.4 cannot read a single pixel
-    step = 1.0
-    variance = 0.0
     for _ in range(halvings):
         half = (max(1, pixels.shape[1] // 2), max(1, pixels.shape[0] // 2))
         pixels = cv2.resize(pixels, half, interpolation=cv2.INTER_AREA)
-        variance += step * step / 4
-        step *= 2
-    if ratio > 1:
-        missing = ((ratio - 1) / 2) ** 2 + 1 / 6 - variance - step * step / 6
-        variance = max(missing, 0.0) / (step * step)
-        sigma = math.sqrt(variance)
-        # Wider kernels cost a third more time and change no pixel by more than rounding.
-        radius = int(2.5 * sigma + 0.5)
-        if BOX_VARIANCES[0] <= variance <= BOX_VARIANCES[1]:
-            pixels = cv2.blur(pixels, (3, 3))
-        elif radius > 0:
-            pixels = cv2.GaussianBlur(pixels, (2 * radius + 1, 2 * radius + 1), sigma)
+    if smoothing is not None:
+        width, sigma = smoothing
+        size_of_kernel = (width, width)
+        if sigma > 0:
+            pixels = cv2.GaussianBlur(pixels, size_of_kernel, sigma)
+        else:
+            pixels = cv2.blur(pixels, size_of_kernel)
     return cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from figure_crops import write_figures
 from random_networks import random_network
+from small_graphs import parsed
 
 import edgepose
 from edgepose.checkpoints import save_safetensors
@@ -176,6 +177,21 @@ def test_layers_go_to_float_until_a_bound_holds(run, of_chance, figures):
     assert 0.9 <= measured["integer_macs"] < 1
     assert measured["float_layers"]
     assert measured["held_out"]["drift"]["within_0.1_head"]["total"] > alone
+
+
+def test_gates_become_rows_on_processors_and_stay_gates_on_the_edge_tpu(run, figures, tmp_path):
+    save_safetensors(random_network("RT"), tmp_path / "random.safetensors")
+    wanted = {"variant": "RT", "calibration": figures, "limits": Limits(min_agreement=0)}
+    gates = {}
+    for target in ("host", "coral-usb"):
+        result = run(tmp_path / "random.safetensors", target=target, **wanted)
+        with_rows = [name for name in names_of(Bundle.open(result.path).engine_bytes()) if name.endswith("_gate_row")]
+        gates[target] = len(with_rows)
+    assert gates == {"host": 3, "coral-usb": 0}
+
+
+def names_of(tflite: bytes) -> list[str]:
+    return [tensor.name.decode() for tensor in parsed(tflite).subgraphs[0].tensors]
 
 
 class Stop(SilentProgress):

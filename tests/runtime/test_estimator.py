@@ -122,7 +122,7 @@ def test_a_second_thread_is_refused(any_engine, write_bundle):
     import threading
 
     with edgepose.load(write_bundle(tiny_bundle(any_engine))) as estimator:
-        with estimator._used_by_one_thread():  # as a call in another thread would hold it
+        with estimator._in_use:  # as a call in another thread would hold it
             refusals = []
 
             def call():

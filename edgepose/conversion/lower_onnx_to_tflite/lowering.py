@@ -64,10 +64,12 @@ class Lowering:
     """Lowers one graph: ``shapes`` are the ONNX shapes of all values, ``constants`` the graph's float arrays.
 
     Operators between DequantizeLinear and QuantizeLinear are lowered to int8 ones, all others to float32 ones;
-    what passes from one side to the other goes through QUANTIZE or DEQUANTIZE.
+    what passes from one side to the other goes through QUANTIZE or DEQUANTIZE. ``repeats_gates``: see
+    :func:`lower_onnx_to_tflite`.
     """
 
-    def __init__(self, graph: OnnxGraph, weights: str) -> None:
+    def __init__(self, graph: OnnxGraph, weights: str, repeats_gates: bool = False) -> None:
+        self.repeats_gates = repeats_gates
         self.shapes = graph.shapes()
         self.constants = graph.constants
         self.writer = TfliteWriter()

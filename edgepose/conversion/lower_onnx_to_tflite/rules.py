@@ -35,6 +35,8 @@ _ACTIVATIONS = {
     (0.0, np.inf): (Activation.RELU, Operator.RELU),
     (-1.0, 1.0): (Activation.RELU_N1_TO_1, Operator.RELU_N1_TO_1),
 }
+# Pixels of a gated image from which on the calls that a row saves (about 4 ns each) outweigh one operator more.
+WORTH_A_ROW = 2048
 
 
 def lower_conv(lowering: Lowering, node: Node) -> None:
@@ -140,8 +142,10 @@ def lower_add(lowering: Lowering, node: Node) -> None:
 
 
 def lower_mul(lowering: Lowering, node: Node) -> None:
-    """Mul: MUL."""
+    """Mul: MUL, in int8 by a gate that is repeated along a row where :attr:`Lowering.repeats_gates`."""
     inputs = [lowering.tensor(name, node) for name in node.inputs]
+    if lowering.repeats_gates and lowering.computes_in(node) is not None:
+        inputs = [_repeated_along_a_row(lowering, node, tensor) for tensor in inputs]
     lowering.emit(node, Operator.MUL, inputs, schema.MulOptionsT())
 
 
@@ -205,6 +209,21 @@ RULES: dict[str, Callable[[Lowering, Node], None]] = {
     "Relu": lower_clip,
     "Sigmoid": lower_sigmoid,
 }
+
+
+def _repeated_along_a_row(lowering: Lowering, node: Node, tensor: int) -> int:
+    """``tensor``, or where it is a gate (a factor a channel) that ``node`` applies to a large image: as a whole row.
+
+    XNNPACK calls its kernel for every pixel of a gated image, for a few dozen products each; of a row it makes one
+    call. One times a step is that step: the integers are the same.
+    """
+    _, height, width, channels = lowering.nhwc(node.output, node)
+    if lowering.writer.shape(tensor) != (1, 1, 1, channels) or height * width < WORTH_A_ROW:
+        return tensor
+    unit = Quantisation(np.ones(1, np.float32), np.zeros(1, np.int64))
+    ones = lowering.writer.add_constant(f"{node.output}_ones", np.ones((1, 1, width, 1), np.int8), unit)
+    row = (1, 1, width, channels)
+    return lowering.emit_between(node, "gate_row", row, Operator.MUL, [tensor, ones], schema.MulOptionsT())
 
 
 def _average_by_convolution(lowering: Lowering, node: Node, image: int) -> None:

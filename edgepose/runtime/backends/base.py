@@ -7,7 +7,7 @@ import numpy as np
 from edgepose.runtime.errors import EngineError
 from edgepose.runtime.heatmaps import require_finite
 
-NUMPY_DTYPES = {"float32": np.float32, "int8": np.int8}
+NUMPY_DTYPES = {name: np.dtype(name) for name in ("float32", "int8")}
 
 
 class Backend(object):
@@ -59,7 +59,7 @@ class Backend(object):
                 )
             )
         heatmaps = output[0] if self.spec.output.layout == "NHWC" else np.transpose(output[0], (1, 2, 0))
-        if output.dtype == np.float32:
+        if self._output_dtype.kind == "f":
             require_finite(heatmaps)
         return heatmaps
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from one_step_oracle import assert_within_one_step, deviations, observe
+from one_step_oracle import BACK_ENDS, assert_within_one_step, deviations, observe
 from quantised_graphs import with_steps
 from small_graphs import conv, graph_of, noise, operator_versions, parsed, runs_whole_in_xnnpack
 
@@ -146,6 +146,37 @@ def test_a_gate_of_one_pixel_broadcasts_over_the_map(operator):
         Node(operator, ["image", "g"], ["y"], "y"),
     ]
     assert_integer(with_steps(graph_of(nodes)), "LOGISTIC", "MEAN", operator.upper())
+
+
+def outputs(tflite: bytes, images: np.ndarray) -> list[np.ndarray]:
+    """What the engine computes for each image on each back end."""
+    return [observe(tflite, image, back_end)["y"] for image in images for back_end in BACK_ENDS]
+
+
+@pytest.mark.parametrize(("shape", "repeated"), [((1, 6, 64, 40), True), ((1, 6, 40, 40), False)])
+@pytest.mark.parametrize("gate_first", [False, True])
+def test_the_gate_of_a_large_image_is_repeated_along_a_row_to_the_same_bit(shape, repeated, gate_first):
+    nodes = [
+        Node("ReduceMean", ["image"], ["m"], "m", {"axes": [2, 3], "keepdims": 1}),
+        Node("Sigmoid", ["m"], ["g"], "g"),
+        Node("Mul", ["g", "image"] if gate_first else ["image", "g"], ["y"], "y"),
+    ]
+    onnx, images = with_steps(graph_of(nodes, shape=shape)).to_bytes(), noise(3, *shape[1:], seed=5)
+    plain, rows = lower_onnx_to_tflite(onnx), lower_onnx_to_tflite(onnx, repeats_gates=True)
+    assert plain.operators["MUL"] == 1
+    assert rows.operators == plain.operators | {"MUL": 1 + repeated}
+    assert runs_whole_in_xnnpack(rows.data)
+    for one, other in zip(outputs(plain.data, images), outputs(rows.data, images), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_gate_of_float_products_is_left_as_it_is():
+    nodes = [
+        Node("ReduceMean", ["image"], ["g"], "g", {"axes": [2, 3], "keepdims": 1}),
+        Node("Mul", ["image", "g"], ["y"], "y"),
+    ]
+    onnx = graph_of(nodes, shape=(1, 6, 64, 64)).to_bytes()
+    assert lower_onnx_to_tflite(onnx, repeats_gates=True).data == lower_onnx_to_tflite(onnx).data
 
 
 @pytest.mark.parametrize("operator", ["Add", "Mul"])
