@@ -54,6 +54,8 @@ class SeparablePeakSearch(object):
         self._origin = self._of_values(width * block * first_row[:, None] + first_column, reach)
         side = np.arange(block + 2 * margin)
         self._offsets = (width * block * side[:, None] + side).ravel()
+        # Where the values of each window begin, of as many windows as are ever evaluated.
+        self._rows = len(self._offsets) * np.arange(channels * MAX_WINDOWS)
 
     def find(self, heatmap, integral):
         """The peaks of ``heatmap``, float32 [height, width, channels], all finite.
@@ -72,7 +74,7 @@ class SeparablePeakSearch(object):
             cells, channel = cells[narrow], channel[narrow]
         values = self._evaluate(cells)
 
-        highest = _highest(values)
+        highest = self._highest(values)
         # Of several assignments to one channel the last stays: the largest value.
         order = highest.argsort()
         best = np.zeros(self._channels)
@@ -92,7 +94,7 @@ class SeparablePeakSearch(object):
         """(indices of the values whose windows can hold their channel's peak, which channels have such values)."""
         top = self._planes.argmax(axis=1) + self._starts
         largest = self._values.take(top)
-        needed = (_highest(self._evaluate(top)) - (self._share + SLACK) * largest) / (1 - self._share)
+        needed = (self._highest(self._evaluate(top)) - (self._share + SLACK) * largest) / (1 - self._share)
         # Nothing is known of pixels that take part of their values from the zeros beyond the borders otherwise.
         settled = np.minimum(largest, needed) > 0
         if np.count_nonzero(settled) < len(settled):
@@ -105,11 +107,13 @@ class SeparablePeakSearch(object):
         # Nearly all cells are of the usual kind: evaluated as if all were, the others again.
         values = patches.dot(self._kernel(self._usual_kind))
         kind = self._kind.take(cells)
-        unusual = kind != self._usual_kind
-        if np.count_nonzero(unusual):
-            for other in set(kind[unusual].tolist()):
-                values[kind == other] = patches[kind == other].dot(self._kernel(other))
+        for other in set(kind.tolist()) - {self._usual_kind}:
+            values[kind == other] = patches[kind == other].dot(self._kernel(other))
         return values
+
+    def _highest(self, values):
+        """The largest of each row; numpy's max takes twice as long."""
+        return values.take(values.argmax(axis=1) + self._rows[: len(values)])
 
     def _kernel(self, kind):
         """Float64 [values around a cell, pixels of its window]: the weights of a kind, computed when first needed."""
@@ -128,11 +132,6 @@ class SeparablePeakSearch(object):
 def indices_of(mask):
     """Flat indices of what is true in ``mask``; numpy's flatnonzero is three Python functions around the same."""
     return mask.ravel().nonzero()[0]
-
-
-def _highest(values):
-    """The largest of each row; numpy's max takes twice as long."""
-    return values.take(values.argmax(axis=1) + np.arange(0, values.size, values.shape[1]))
 
 
 def _settle(pixels, settled, channel, pixel, ties, integral):

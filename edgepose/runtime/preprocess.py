@@ -1,7 +1,7 @@
 """From a frame to the network's input: cut, resize and letterbox, then one look-up table that does the rest."""
 
 import math
-from typing import NamedTuple, Optional, Tuple
+from typing import Any, NamedTuple, Optional, Tuple  # noqa: F401 - in type comments
 
 import cv2
 import numpy as np
@@ -98,7 +98,8 @@ class Preprocessor(object):
         upsampling = manifest.decoder.upsampling
         self._map_scale = (self._size / (width * upsampling), self._size / (height * upsampling))
         self._tensor = np.empty(tensor.shape, dtype=self._tables.dtype)
-        self._planned_for, self._plan = None, None
+        self._planned_for = None  # type: Optional[Tuple[int, ...]]
+        self._plan = None  # type: Any
         # Where the last region was drawn: only a change of place makes the padding black again.
         self._drawn = None
 
@@ -292,9 +293,6 @@ def _resize(pixels, size, halvings, smoothing):
         pixels = cv2.resize(pixels, half, interpolation=cv2.INTER_AREA)
     if smoothing is not None:
         width, sigma = smoothing
-        size_of_kernel = (width, width)
-        if sigma > 0:
-            pixels = cv2.GaussianBlur(pixels, size_of_kernel, sigma)
-        else:
-            pixels = cv2.blur(pixels, size_of_kernel)
+        kernel = (width, width)
+        pixels = cv2.GaussianBlur(pixels, kernel, sigma) if sigma else cv2.blur(pixels, kernel)
     return cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR)

@@ -169,6 +169,18 @@ def test_symmetric_peaks_are_ties_after_smoothing_too():
     np.testing.assert_array_equal(peaks, np.full((JOINTS, 2), 2 * 8 + 3.5))
 
 
+@pytest.mark.parametrize("upsampling", [1, 8])
+def test_integers_count_from_their_zero_point(upsampling):
+    heatmaps = np.random.RandomState(6).randint(-128, 128, (6, 9, JOINTS)).astype(np.int8)
+    before = heatmaps.copy()
+    decoder = HeatmapDecoder(6, 9, upsampling, 1.0)
+    for zero_point in (-128, 0, 93):
+        expected = decoder.decode(heatmaps.astype(np.int16) - np.int16(zero_point))
+        for found, same in zip(decoder.decode(heatmaps, zero_point), expected):
+            np.testing.assert_array_equal(found, same)
+    np.testing.assert_array_equal(heatmaps, before)
+
+
 def test_a_lower_cell_can_hold_the_higher_pixel():
     """Two neighbours of 0.9 make a higher peak than one cell of 1.0: what a windowed search misses."""
     heatmaps = np.zeros((16, 16, JOINTS), dtype=np.float32)

@@ -183,6 +183,26 @@ def test_nothing_of_an_earlier_frame_shows_through():
     np.testing.assert_array_equal(first, prepared(wide)[0])
 
 
+@given(
+    places=st.lists(
+        st.tuples(
+            st.sampled_from([(40, 64), (64, 40), (300, 200)]),
+            st.sampled_from([None, (0, 0, 64, 40), (-5, 3, 30, 30), (8, 8, 16, 24), (2, 0, 190, 290)]),
+        ),
+        min_size=2,
+        max_size=6,
+    )
+)
+def test_every_frame_is_prepared_as_by_a_fresh_instance(places):
+    preprocessor = Preprocessor(manifest())
+    for size, region in places:
+        frame = photograph(*size)
+        tensor, transform = preprocessor.prepare(frame, region)
+        expected, expected_transform = prepared(frame, region)
+        np.testing.assert_array_equal(tensor, expected)
+        assert transform == expected_transform
+
+
 @pytest.mark.parametrize("ratio", [0.6, 1.0, 1.3, 1.9, 2.857, 3.9, 4.0, 6.5, 9.0])
 def test_resizing_is_scikit_images(ratio):
     """The official recipe: rescale with anti-aliasing, then bytes. Ours works on bytes: a level of rounding apart.
