@@ -56,12 +56,17 @@ def preprocess(image_rgb: np.ndarray, resolution: int, lite: bool) -> np.ndarray
     square = np.pad(
         fitted, [(top, resolution - rows - top), (left, resolution - columns - left), (0, 0)], mode="constant"
     )
-    pixels = (255 * square).astype(np.uint8).astype(np.float32)
+    tensor = (255 * square).astype(np.uint8).astype(np.float32)[np.newaxis]
+    # In place and channel by channel, as Keras's ``preprocess_input`` does: half the time of broadcasting.
     if lite:
-        tensor = pixels / np.float32(127.5) - np.float32(1)
+        tensor /= 127.5
+        tensor -= 1.0
     else:
-        tensor = (pixels / np.float32(255) - IMAGENET_MEAN) / IMAGENET_STD
-    return tensor[np.newaxis]
+        tensor /= 255.0
+        for channel, (mean, std) in enumerate(zip(IMAGENET_MEAN, IMAGENET_STD, strict=True)):
+            tensor[..., channel] -= mean
+            tensor[..., channel] /= std
+    return tensor
 
 
 def peaks(full_maps: np.ndarray, smooth: bool = True) -> np.ndarray:

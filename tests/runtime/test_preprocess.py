@@ -11,14 +11,14 @@ from edgepose.runtime.preprocess import Preprocessor
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-def manifest(engine="tflite", dtype="float32", side=SIDE):
+def manifest(engine="tflite", dtype="float32", side=SIDE, mean=MEAN, std=STD):
     document = manifest_document(engine, dtype)
     document["members"] = {"engine." + engine: {"bytes": 0, "sha256": "0" * 64}}
     document["engine"]["input"]["shape"] = [1, side, side, 3] if engine == "tflite" else [1, 3, side, side]
     cells = side // 8
     document["engine"]["output"]["shape"] = [1, cells, cells, 16] if engine == "tflite" else [1, 16, cells, cells]
-    document["preprocessing"]["scale"] = [1 / (255 * std) for std in STD]
-    document["preprocessing"]["offset"] = [-mean / std for mean, std in zip(MEAN, STD)]
+    document["preprocessing"]["scale"] = [1 / (255 * one) for one in std]
+    document["preprocessing"]["offset"] = [-one / other for one, other in zip(mean, std)]
     return Manifest(document)
 
 
@@ -66,6 +66,13 @@ def test_planar_and_interleaved_tensors_hold_the_same(shape):
         assert interleaved.dtype == planar.dtype == np.dtype(dtype)
         np.testing.assert_array_equal(np.transpose(planar, (0, 2, 3, 1)), interleaved)
         assert transform == other
+
+
+def test_channels_may_be_normalised_alike():
+    """As in the Lite variants: the bytes of all channels from -1 to 1."""
+    frame = photograph(50, 70)
+    tensor, _ = Preprocessor(manifest(mean=[0.5] * 3, std=[0.5] * 3)).prepare(frame)
+    np.testing.assert_allclose(tensor[0], network_bytes(prepared(frame)[0]) / 127.5 - 1, atol=1e-6)
 
 
 def test_int8_tensors_are_the_quantised_float_ones():
