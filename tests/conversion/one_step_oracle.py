@@ -34,9 +34,9 @@ class Deviation(NamedTuple):
     steps: float
 
 
-def assert_within_one_step(qdq: bytes, images: np.ndarray) -> bytes:
+def assert_within_one_step(qdq: bytes, images: np.ndarray, repeats_gates: bool = False) -> bytes:
     """Lower the Q/DQ graph ``qdq``; on both back ends every value must be within one step. Returns the TFLite file."""
-    tflite = lower_onnx_to_tflite(qdq).data
+    tflite = lower_onnx_to_tflite(qdq, repeats_gates=repeats_gates).data
     for back_end in BACK_ENDS:
         for image in images:
             found = deviations(qdq, image, observe(tflite, image, back_end))

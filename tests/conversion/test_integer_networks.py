@@ -8,6 +8,7 @@ from ai_edge_litert import schema_py_generated as schema
 from network_graphs import SIDE, official_graph, photographs, small_graph
 from older_runtime import run_in_tflite_runtime
 from one_step_oracle import (
+    BACK_ENDS,
     assert_within_one_step,
     beyond_one_step,
     deviations,
@@ -62,12 +63,29 @@ def test_every_operator_of_every_variant_is_within_one_step(variant):
 @pytest.mark.parametrize("variant", ["RT", "RT_LITE", "I_LITE", pytest.param("I", marks=pytest.mark.slow)])
 def test_every_operator_of_the_official_networks_is_within_one_step_on_photographs(variant, reference):
     onnx, images = official_integers(reference, variant)
-    assert_pure_integers(assert_within_one_step(onnx, images), variant)
+    assert_pure_integers(assert_within_one_step(onnx, images, repeats_gates=True), variant)
+
+
+@pytest.mark.parametrize("variant", ["RT", "I"])
+@pytest.mark.parametrize("back_end", BACK_ENDS)
+def test_gates_in_rows_change_no_bit_of_the_official_networks(variant, back_end, reference):
+    onnx, images = official_integers(reference, variant)
+    plain, rows = lower_onnx_to_tflite(onnx), lower_onnx_to_tflite(onnx, repeats_gates=True)
+    assert rows.operators["MUL"] > plain.operators["MUL"]
+    for image in images:
+        np.testing.assert_array_equal(heatmaps_of(rows.data, image, back_end), heatmaps_of(plain.data, image, back_end))
+
+
+def heatmaps_of(tflite: bytes, image: np.ndarray, back_end: str) -> np.ndarray:
+    interpreter = interpreter_of(tflite, back_end)
+    set_image(interpreter, image)
+    interpreter.invoke()
+    return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
 
 
 def assert_runs_in_tflite_runtime(onnx: bytes, images: np.ndarray, python: str, folder) -> None:
     """tflite-runtime 2.7 opens the file as it is, and its kernels are within one step as well."""
-    tflite = lower_onnx_to_tflite(onnx).data
+    tflite = lower_onnx_to_tflite(onnx, repeats_gates=True).data
     heatmaps = run_in_tflite_runtime(python, tflite, images[:1], folder)["heatmaps"]
     observed = run_in_tflite_runtime(python, with_every_tensor_as_output(tflite), images[:1], folder)
     np.testing.assert_array_equal(observed["heatmaps"], heatmaps)
@@ -123,10 +141,7 @@ def test_reference_kernels_of_the_compilers_age_compute_the_same_bits_of_officia
     onnx, images = official_integers(reference, "RT_LITE")
     tflite = lower_onnx_to_tflite(onnx).data
     old = run_in_tflite_runtime(python_with_tflite_runtime, tflite, images[:1], tmp_path, kernels="BUILTIN_REF")
-    interpreter = interpreter_of(tflite, "reference")
-    set_image(interpreter, images[0])
-    interpreter.invoke()
-    new = interpreter.get_tensor(interpreter.get_output_details()[0]["index"]).transpose(0, 3, 1, 2)
+    new = heatmaps_of(tflite, images[0], "reference").transpose(0, 3, 1, 2)
     np.testing.assert_array_equal(new, old["heatmaps"])
 
 
