@@ -41,11 +41,11 @@ class HeatmapDecoder(object):
             self._search = SeparablePeakSearch(rows, columns, upsampling, len(JOINTS))
 
     def decode(self, heatmaps, zero_point=0):
-        """Find the joints in ``heatmaps`` [height, width, 16], float32, or int8 as int8 engines compute them.
+        """Find the joints in ``heatmaps`` [height, width, 16], float32, or integers as int8 engines compute them.
 
         Returns (peaks float32 [16, 2], scores float32 [16]): x and y in pixels of the full map, where the centre of
-        the first pixel is 0.5, and the value of the decoder's own map there. int8 is searched as the integers that
-        they are, less their ``zero_point``: scores are then in the same integers, for the caller to scale. Raises
+        the first pixel is 0.5, and the value of the decoder's own map there. Integers are searched as what they are,
+        less their ``zero_point``: scores are then in the same integers, for the caller to scale. Raises
         :class:`EngineError` for heatmaps of another shape, or with values that are not finite.
         """
         expected = (self.height, self.width, len(JOINTS))
@@ -68,8 +68,9 @@ class HeatmapDecoder(object):
         if np.count_nonzero(settled) < len(JOINTS):
             self._search_full_maps(heatmaps, ~settled, pixels, scores)
         peaks = np.empty((len(JOINTS), 2), dtype=np.float32)
-        rows = pixels // (self.width * self.upsampling)
-        peaks[:, 1], peaks[:, 0] = rows, pixels - rows * (self.width * self.upsampling)
+        width = self.width * self.upsampling
+        rows = pixels // width
+        peaks[:, 1], peaks[:, 0] = rows, pixels - rows * width
         peaks += 0.5
         return peaks, scores
 

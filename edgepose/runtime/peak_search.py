@@ -79,7 +79,7 @@ class SeparablePeakSearch(object):
         order = highest.argsort()
         best = np.zeros(self._channels)
         best[channel[order]] = highest[order]
-        near = indices_of(values >= (best * (1 - CLOSE)).take(channel)[:, None])
+        near = _indices_of(values >= (best * (1 - CLOSE)).take(channel)[:, None])
         window = near // values.shape[1]
         channel = channel.take(window)
         pixel = self._origin.take(cells.take(window)) + self._offsets.take(near - window * values.shape[1])
@@ -99,7 +99,7 @@ class SeparablePeakSearch(object):
         settled = np.minimum(largest, needed) > 0
         if np.count_nonzero(settled) < len(settled):
             needed[~settled] = np.inf
-        return indices_of(self._planes >= needed.astype(np.float32)[:, None]), settled
+        return _indices_of(self._planes >= needed.astype(np.float32)[:, None]), settled
 
     def _evaluate(self, cells):
         """Float64 [n, pixels of a window]: the windows of n cells, zero where they reach beyond the map."""
@@ -129,7 +129,7 @@ class SeparablePeakSearch(object):
         return np.tile(padded.ravel(), self._channels)
 
 
-def indices_of(mask):
+def _indices_of(mask):
     """Flat indices of what is true in ``mask``; numpy's flatnonzero is three Python functions around the same."""
     return mask.ravel().nonzero()[0]
 

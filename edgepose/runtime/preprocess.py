@@ -267,16 +267,13 @@ def _smoothing(ratio, halvings):
     """(kernel width, standard deviation) of the Gaussian before a region is resized to ``1 / ratio``; None for none.
 
     Official (scikit-image's rescale): a standard deviation of (ratio - 1) / 2, then bilinear interpolation, which adds
-    a variance of 1/6 pixel. Halving adds a box's variance and coarser interpolation; the Gaussian makes up what is
-    missing. A width of 3 with a standard deviation of 0 is the box of :data:`BOX_VARIANCES`.
+    a variance of 1/6 pixel. Halvings add the variance of a box, and coarser interpolation; the Gaussian makes up what
+    is missing. A width of 3 with a standard deviation of 0 is the box of :data:`BOX_VARIANCES`.
     """
     if ratio <= 1:
         return None
-    step, variance = 1.0, 0.0
-    for _ in range(halvings):
-        variance += step * step / 4
-        step *= 2
-    missing = ((ratio - 1) / 2) ** 2 + 1 / 6 - variance - step * step / 6
+    step = 2.0**halvings
+    missing = ((ratio - 1) / 2) ** 2 + 1 / 6 - (step * step - 1) / 12 - step * step / 6
     variance = max(missing, 0.0) / (step * step)
     if BOX_VARIANCES[0] <= variance <= BOX_VARIANCES[1]:
         return 3, 0.0

@@ -68,7 +68,7 @@ class Lowering:
     :func:`lower_onnx_to_tflite`.
     """
 
-    def __init__(self, graph: OnnxGraph, weights: str, repeats_gates: bool = False) -> None:
+    def __init__(self, graph: OnnxGraph, weights: str, repeats_gates: bool) -> None:
         self.repeats_gates = repeats_gates
         self.shapes = graph.shapes()
         self.constants = graph.constants

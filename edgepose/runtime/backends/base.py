@@ -7,8 +7,6 @@ import numpy as np
 from edgepose.runtime.errors import EngineError
 from edgepose.runtime.heatmaps import require_finite
 
-NUMPY_DTYPES = {name: np.dtype(name) for name in ("float32", "int8")}
-
 
 class Backend(object):
     """One loaded engine. ``infer`` and ``close`` are public and own every check; subclasses write the three hooks.
@@ -30,8 +28,8 @@ class Backend(object):
         Raises :class:`EngineError` where the engine cannot be loaded or has other tensors than ``spec`` says.
         """
         self.spec = spec
-        self._input_dtype = NUMPY_DTYPES[spec.input.dtype]
-        self._output_dtype = NUMPY_DTYPES[spec.output.dtype]
+        self._input_dtype = np.dtype(spec.input.dtype)
+        self._output_dtype = np.dtype(spec.output.dtype)
         self._open = False
         self._load(data, threads)
         self._open = True
